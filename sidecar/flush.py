@@ -1,0 +1,103 @@
+"""Paying what we owe: take facts from the spool, deliver them to the ledger, confirm exactly those.
+
+A fact leaves the spool only after the COMMIT that holds it; a delivery that is repeated, because the process
+died between COMMIT and confirm, adds nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from sidecar.backoff import Backoff
+from sidecar.errors import Refused, Unavailable
+from sidecar.facts import Anomaly, AnyFact, decode, encode
+from sidecar.ledger import Filed
+from sidecar.spool import Spool
+
+# At most 1,000 facts a transaction, so that nobody holds the writer's lock for long (design, "Several replicas").
+_MOST_FACTS = 1_000
+
+_log = structlog.get_logger()
+
+
+class Delivers(Protocol):
+    """What flush needs of the ledger."""
+
+    async def deliver(self, facts: Sequence[AnyFact]) -> Filed:
+        """Stores the facts and what follows from them; committed when it returns."""
+
+
+class Flush:
+    """The loop that empties the spool."""
+
+    def __init__(self, spool: Spool, ledger: Delivers) -> None:
+        self._spool = spool
+        self._ledger = ledger
+        self._backoff = Backoff()
+        self._limit = _MOST_FACTS
+        self.last_turn_at = time.monotonic()  # a loop that hangs is unhealthy; one that waits for Postgres is not
+        self.waiting_for_postgres: str | None = None
+
+    async def run(self) -> None:
+        """Delivers for ever. Ends only by cancellation, or by an error that a person must mend."""
+        while True:
+            self.last_turn_at = time.monotonic()
+            await self._spool.waiting()
+            if await self.once():
+                self._backoff.reset()
+            else:
+                await asyncio.sleep(self._backoff.wait())
+
+    async def once(self) -> bool:
+        """One turn: what waits now, up to one transaction's worth. False: Postgres is away, wait and try again."""
+        taken = await self._spool.take(self._limit)
+        try:
+            await self._pay(await self._readable(taken))
+        except Unavailable as error:
+            # A batch too heavy for the server's statement_timeout passes in smaller ones.
+            self._limit = max(1, self._limit // 2)
+            self.waiting_for_postgres = str(error)
+            _log.warning("flush_postponed", reason=str(error), facts=len(taken), next_batch=self._limit)
+            return False
+        self._limit = min(_MOST_FACTS, self._limit * 2)
+        self.waiting_for_postgres = None
+        return True
+
+    async def _pay(self, facts: Sequence[tuple[int, AnyFact]]) -> None:
+        if not facts:
+            return
+        started = time.monotonic()
+        try:
+            filed = await self._ledger.deliver([fact for _, fact in facts])
+        except Refused as error:
+            if len(facts) == 1:
+                await self._set_aside(facts[0][0], encode(facts[0][1]), str(error))
+                return
+            middle = len(facts) // 2
+            await self._pay(facts[:middle])
+            await self._pay(facts[middle:])
+            return
+        await self._spool.confirm([number for number, _ in facts])
+        _log.debug("flushed", facts=len(facts), seconds=round(time.monotonic() - started, 4))
+        if filed.held_censuses:
+            _log.error("removals_held", censuses=filed.held_censuses, what_to_do="python -m sidecar accept-removals")
+
+    async def _readable(self, taken: Sequence[tuple[int, bytes]]) -> list[tuple[int, AnyFact]]:
+        facts: list[tuple[int, AnyFact]] = []
+        for number, body in taken:
+            try:
+                facts.append((number, decode(body)))
+            except msgspec.DecodeError as error:
+                await self._set_aside(number, body, f"this version cannot read the fact: {error}")
+        return facts
+
+    async def _set_aside(self, number: int, body: bytes, reason: str) -> None:
+        text = body.decode("utf-8", errors="backslashreplace")
+        # As text inside JSON the fact is whole and cannot itself be refused: an escaped NUL stays escaped.
+        note = Anomaly(kind="set_aside", detail={"reason": reason, "fact": text})
+        await self._spool.set_aside(number, reason, encode(note))
+        _log.error("fact_set_aside", number=number, reason=reason, bytes=len(body))

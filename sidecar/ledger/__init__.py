@@ -1,0 +1,115 @@
+"""The ledger: what is delivered. Postgres, through asyncpg; knows neither spool nor retries.
+
+`Ledger` keeps one connection for delivering, makes it when it is needed, and translates the driver's errors into
+what the caller can do: wait (`Unavailable`), or split the batch (`Refused`).
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from sidecar.errors import Refused, Unavailable
+from sidecar.facts import AnyFact
+from sidecar.ledger import statements
+from sidecar.ledger.filing import Filed, Filing
+from sidecar.migrate import migrate
+
+# Seconds. A connection that cannot be made in 10 s is refused or blackholed; a statement has 30 s in the server
+# (begin.sql), so an answer that takes 45 s will not come.
+_CONNECT_SECONDS = 10
+_COMMAND_SECONDS = 45
+
+# SQLSTATE classes (PostgreSQL manual, appendix A) that speak of the data we sent, not of the server's state:
+# 21 cardinality, 22 data exception, 23 integrity constraint, 54 program limit, P0 raised by a trigger.
+_REFUSED_CLASSES = ("21", "22", "23", "54", "P0")
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Where delivery stands: the version, and when the stream that delivered it was there."""
+
+    version: str
+    at: datetime
+
+
+class Ledger:
+    """Delivers batches of facts, one transaction each."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._connection: asyncpg.Connection | None = None
+
+    async def deliver(self, facts: Sequence[AnyFact]) -> Filed:
+        """Files the facts and what follows from them, all or nothing; committed when this returns.
+
+        Raises `Unavailable` (nothing is wrong with the batch: wait and deliver it again, also when the answer to
+        the COMMIT was lost), `Refused` (Postgres will never take it as it is), `Misconfigured` (stop).
+        """
+        async with self._transaction() as connection:
+            return await Filing(connection).file(facts)
+
+    async def accept_removals(self, accepted_by: str) -> int:
+        """Ends the tenants that held censuses lack; returns how many. Raises as `deliver` does."""
+        async with self._transaction() as connection:
+            return await Filing(connection).accept_removals(accepted_by)
+
+    async def delivered(self) -> Delivered | None:
+        """Where delivery stands; None in a new ledger. Raises as `deliver` does."""
+        async with self._transaction() as connection:
+            row = await connection.fetchrow(statements.SELECT_DELIVERED)
+        return Delivered(row["version"], row["at"]) if row is not None else None
+
+    async def cluster_uid(self) -> str | None:
+        """The cluster this ledger belongs to; None while no sidecar has said so. Raises as `deliver` does."""
+        async with self._transaction() as connection:
+            uid: str | None = await connection.fetchval("SELECT cluster_uid FROM ledger.history")
+        return uid
+
+    async def close(self) -> None:
+        """Ends the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        try:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await connect(self._database_url)
+            async with self._connection.transaction():
+                yield self._connection
+        except asyncpg.PostgresError as error:
+            raise translated(error) from error
+        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+            await self.close()  # an answer may be outstanding: this connection's state is not known any more
+            raise Unavailable(f"Postgres does not answer: {error or type(error).__name__}") from error
+
+
+async def connect(database_url: str) -> asyncpg.Connection:
+    """A connection to a database that has our schema: applies the migrations that are due.
+
+    Raises the driver's errors, and those of `migrate`.
+    """
+    connection = await asyncpg.connect(
+        database_url,
+        timeout=_CONNECT_SECONDS,
+        command_timeout=_COMMAND_SECONDS,
+        server_settings={"application_name": "billing-sidecar"},
+    )
+    try:
+        await migrate(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+def translated(error: asyncpg.PostgresError) -> Unavailable | Refused:
+    """What the caller can do about a driver's error: wait, or split the batch and set the bad fact aside."""
+    detail = f"{error.sqlstate or 'client'} {error}"
+    if error.sqlstate is None or error.sqlstate[:2] in _REFUSED_CLASSES:
+        return Refused(f"Postgres refuses the batch: {detail}")
+    return Unavailable(f"Postgres cannot take the batch now: {detail}")

@@ -1,0 +1,14 @@
+-- How many tenants live, and how many of them the census ($1 version, $2 sent_at) lacks. A tenant can only be
+-- said to lack if it is not newer than the census.
+SELECT count(*) AS live, count(*) FILTER (WHERE vanished) AS vanished,
+       coalesce((array_agg(tenant_name ORDER BY tenant_name) FILTER (WHERE vanished))[1:10], '{}') AS examples
+FROM (
+    SELECT t.tenant_name,
+           t.created_at < c.sent_at
+           AND (SELECT max(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = t.tenant_uid) <= c.version
+           AND NOT EXISTS (SELECT FROM unnest(c.uids) AS listed WHERE listed = t.tenant_uid) AS vanished
+    FROM ledger.tenants t
+    LEFT JOIN ledger.ends e USING (tenant_uid)
+    CROSS JOIN ledger.censuses c
+    WHERE e.deleted_at IS NULL AND c.version = $1::text::numeric(39) AND c.sent_at = $2
+) l

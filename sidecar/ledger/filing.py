@@ -1,0 +1,243 @@
+"""Filing facts: one transaction's worth of them, in five steps, on a connection that holds the writer's lock.
+
+1. the lock (a statement of its own), 2. store the facts, 3. read the neighbours and 4. write the events that
+follow from them, 5. lifecycle rows, removals and censuses. Why this order: of two writers that compared
+neighbours at the same time, {1:a, 3:a} and {2:nothing} lost two of three events for good (measured).
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import asyncpg
+import msgspec
+
+from sidecar.errors import Misconfigured
+from sidecar.facts import Adopted, Anomaly, AnyFact, Attribution, Began, Census, Fact, Removal, Seen, Segment
+from sidecar.ledger import statements
+
+# Adopting 100,000 tenants in one statement would outlast its timeout; 2,000 keys take well under a second.
+_KEYS_A_STATEMENT = 2_000
+
+# A wrong kubeconfig or a half-restored cluster would otherwise end everyone's billing (design, "Sources").
+_VANISH_AT_MOST = 10
+_VANISH_SHARE = 0.2
+_VANISH_ALL_OF = 3
+
+_json = msgspec.json.Encoder()
+
+F = TypeVar("F", bound=Fact)
+
+
+@dataclass
+class Filed:
+    """How many rows a batch really added: what was there already does not count."""
+
+    lifecycle: int = 0
+    skill_events: int = 0
+    suspension_events: int = 0
+    held_censuses: int = 0
+
+
+class Filing:
+    """One batch, inside an open transaction of `connection` (the caller commits)."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self._filed = Filed()
+        self._changed: set[str] = set()  # tenants whose lifecycle may have moved
+
+    async def file(self, facts: Sequence[AnyFact]) -> Filed:
+        """Files all of them. Raises asyncpg's errors as they come; `Misconfigured` for a foreign cluster."""
+        await self._connection.execute(statements.BEGIN)
+        began = _of(facts, Began)
+        for fact in began:
+            await self._begin(fact)
+        await self._store_seen(_of(facts, Seen))
+        await self._store_removals(_of(facts, Removal))
+        await self._store_attributions(_of(facts, Attribution))
+        await self._store_anomalies(_of(facts, Anomaly))
+        for adopted in _of(facts, Adopted):
+            await self._adopt(adopted)
+        for census in _of(facts, Census):
+            await self._take_census(census)
+        await self._write_lifecycle()
+        await self._store_segments(_of(facts, Segment))
+        return self._filed
+
+    async def _begin(self, began: Began) -> None:
+        row = await self._connection.fetchrow(statements.STORE_BEGAN, began.cluster_uid, began.at)
+        if row["cluster_uid"] != began.cluster_uid:
+            raise Misconfigured(
+                f"this ledger belongs to the cluster whose kube-system namespace has uid {row['cluster_uid']}, "
+                f"but this sidecar watches {began.cluster_uid}: check KUBECONFIG and DATABASE_URL; "
+                "one ledger records one cluster"
+            )
+        if row["before"] is None or row["started_at"] < row["before"]:
+            # Tenants created since are ours after all, not inherited: their baselines need no adoption.
+            await self._write_baselines(row["started_at"], row["before"])
+
+    async def _adopt(self, adopted: Adopted) -> None:
+        if await self._connection.fetchval(statements.STORE_ADOPTED, adopted.at, adopted.by) is not None:
+            await self._write_baselines(None, None)
+
+    async def _write_baselines(self, created_from: datetime | None, created_before: datetime | None) -> None:
+        rows = await self._connection.fetch(statements.SELECT_BASELINES, created_from, created_before)
+        self._changed.update(row["tenant_uid"] for row in rows)
+        await self._write_events([(row["tenant_uid"], row["generation"]) for row in rows if row["generation"]])
+
+    async def _store_seen(self, seen: Sequence[Seen]) -> None:
+        if not seen:
+            return
+        packages = [None if s.packages is None else _json.encode(s.packages).decode() for s in seen]
+        digests = [content_sha256(s.packages, suspended=s.suspended) for s in seen]
+        uids = [s.tenant_uid for s in seen]
+        generations = [s.generation for s in seen]
+        versions = [s.resource_version for s in seen]
+        suspended = [s.suspended for s in seen]
+        new = await self._connection.fetch(
+            statements.STORE_SEEN,
+            uids,
+            generations,
+            versions,
+            [s.tenant_name for s in seen],
+            [s.zitadel_org_id for s in seen],
+            packages,
+            suspended,
+            [s.suspended_at for s in seen],
+            [s.created_at for s in seen],
+            [s.deletion_requested_at for s in seen],
+            [s.unreadable for s in seen],
+            [s.source for s in seen],
+            digests,
+            [s.at for s in seen],
+            [s.not_before for s in seen],
+            [s.time_source for s in seen],
+        )
+        if new:
+            await self._connection.execute(statements.APPLY_EARLIER_CENSUSES, [row["tenant_uid"] for row in new])
+        await self._connection.execute(
+            statements.FIND_CONTRADICTIONS, uids, generations, versions, digests, packages, suspended
+        )
+        self._changed.update(uids)
+        await self._write_events(list(zip(uids, generations, strict=True)))
+
+    async def _write_events(self, keys: Sequence[tuple[str, int]]) -> None:
+        for start in range(0, len(keys), _KEYS_A_STATEMENT):
+            some = keys[start : start + _KEYS_A_STATEMENT]
+            row = await self._connection.fetchrow(
+                statements.WRITE_EVENTS, [uid for uid, _ in some], [generation for _, generation in some]
+            )
+            self._filed.skill_events += row["skill_events"]
+            self._filed.suspension_events += row["suspension_events"]
+
+    async def _store_removals(self, removals: Sequence[Removal]) -> None:
+        if not removals:
+            return
+        await self._connection.execute(
+            statements.STORE_REMOVALS,
+            [r.tenant_uid for r in removals],
+            [r.time_source for r in removals],
+            [r.at for r in removals],
+            [r.last_generation for r in removals],
+            [r.not_before for r in removals],
+        )
+        self._changed.update(r.tenant_uid for r in removals)
+
+    async def _store_attributions(self, attributions: Sequence[Attribution]) -> None:
+        if not attributions:
+            return
+        await self._connection.execute(
+            statements.STORE_ATTRIBUTIONS,
+            [a.tenant_uid for a in attributions],
+            [a.resource_version for a in attributions],
+            [a.source for a in attributions],
+            [a.request_key for a in attributions],
+            [a.generation for a in attributions],
+            [a.actor for a in attributions],
+            [_json.encode(a.actor_groups).decode() for a in attributions],
+            [a.impersonated_by for a in attributions],
+            [a.operation for a in attributions],
+            [a.how for a in attributions],
+            [a.audit_id for a in attributions],
+            [a.user_agent for a in attributions],
+            [_json.encode(a.source_ips).decode() for a in attributions],
+            [a.asked_at for a in attributions],
+            [a.answered_at for a in attributions],
+        )
+
+    async def _store_anomalies(self, anomalies: Sequence[Anomaly]) -> None:
+        if not anomalies:
+            return
+        await self._connection.execute(
+            statements.STORE_ANOMALIES,
+            [a.kind for a in anomalies],
+            [a.tenant_uid for a in anomalies],
+            [_json.encode(a.detail).decode() for a in anomalies],
+            [a.from_at for a in anomalies],
+            [a.to_at for a in anomalies],
+        )
+
+    async def _store_segments(self, segments: Sequence[Segment]) -> None:
+        if not segments:
+            return
+        # Each batch of the stream moves the same few ends: only the last of each is worth a row.
+        ends = {(s.from_version, s.from_at): s for s in sorted(segments, key=lambda s: s.to_at)}.values()
+        await self._connection.execute(
+            statements.STORE_SEGMENTS,
+            [s.from_version for s in ends],
+            [s.from_at for s in ends],
+            [s.to_version for s in ends],
+            [s.to_at for s in ends],
+        )
+
+    async def _take_census(self, census: Census) -> None:
+        key = (census.version, census.sent_at)
+        if await self._connection.fetchval(
+            statements.STORE_CENSUS, *key, census.answered_at, census.not_before, census.uids, census.gone
+        ) is None:
+            return
+        count = await self._connection.fetchrow(statements.COUNT_VANISHED, *key)
+        if too_many_vanished(count["vanished"], count["live"]):
+            await self._connection.execute(
+                statements.HOLD_CENSUS, *key, count["live"], count["vanished"], count["examples"]
+            )
+            self._filed.held_censuses += 1
+        else:
+            await self.apply_census(*key)
+        await self._connection.execute(statements.FIND_RETURNED, *key)
+
+    async def apply_census(self, version: str, sent_at: datetime) -> None:
+        """Ends what the stored census lacks, whatever the guard would say."""
+        rows = await self._connection.fetch(statements.APPLY_CENSUS, version, sent_at)
+        self._changed.update(row["tenant_uid"] for row in rows)
+
+    async def _write_lifecycle(self) -> None:
+        if self._changed:
+            self._filed.lifecycle += await self._connection.fetchval(
+                statements.WRITE_LIFECYCLE, sorted(self._changed)
+            )
+
+    async def accept_removals(self, accepted_by: str) -> int:
+        """A person says that what the held censuses lack is gone. Returns how many tenants ended."""
+        await self._connection.execute(statements.BEGIN)
+        for row in await self._connection.fetch(statements.ACCEPT_CENSUSES, accepted_by):
+            await self.apply_census(row["version"], row["sent_at"])
+        await self._write_lifecycle()
+        return len(self._changed)
+
+
+def too_many_vanished(vanished: int, live: int) -> bool:
+    """Whether a list that lacks `vanished` of `live` tenants needs a person's word before any of them ends."""
+    return vanished > max(_VANISH_AT_MOST, _VANISH_SHARE * live) or vanished == live >= _VANISH_ALL_OF
+
+
+def content_sha256(packages: tuple[str, ...] | None, *, suspended: bool) -> bytes:
+    """The digest of what bills: equal for equal content, whoever saw it."""
+    return hashlib.sha256(_json.encode((packages, suspended))).digest()
+
+
+def _of(facts: Iterable[AnyFact], kind: type[F]) -> list[F]:
+    return [fact for fact in facts if type(fact) is kind]

@@ -1,0 +1,30 @@
+"""The SQL of this folder, by file name: reading the folder is reading what the ledger can do."""
+
+from importlib.resources import files
+
+
+def load(name: str) -> str:
+    """The text of `name`.sql in this package."""
+    return files(__package__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+BEGIN = load("begin")
+STORE_SEEN = load("store_seen")
+STORE_REMOVALS = load("store_removals")
+STORE_SEGMENTS = load("store_segments")
+STORE_ATTRIBUTIONS = load("store_attributions")
+STORE_ANOMALIES = load("store_anomalies")
+STORE_BEGAN = load("store_began")
+STORE_ADOPTED = load("store_adopted")
+STORE_CENSUS = load("store_census")
+SELECT_BASELINES = load("select_baselines")
+SELECT_DELIVERED = load("select_delivered")
+WRITE_EVENTS = load("write_events")
+WRITE_LIFECYCLE = load("write_lifecycle")
+FIND_CONTRADICTIONS = load("find_contradictions")
+FIND_RETURNED = load("find_returned")
+COUNT_VANISHED = load("count_vanished")
+HOLD_CENSUS = load("hold_census")
+APPLY_CENSUS = load("apply_census")
+APPLY_EARLIER_CENSUSES = load("apply_earlier_censuses")
+ACCEPT_CENSUSES = load("accept_censuses")
