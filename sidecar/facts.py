@@ -84,7 +84,7 @@ class Segment(Fact, frozen=True, kw_only=True, tag="segment"):
 
 
 class Began(Fact, frozen=True, kw_only=True, tag="began"):
-    """This cluster's history began no later than `at`: the API server's Date at a first list."""
+    """The cluster's history began no later than `at`: the API server's Date at a first list."""
 
     cluster_uid: str
     at: datetime
@@ -122,7 +122,7 @@ class Anomaly(Fact, frozen=True, kw_only=True, tag="anomaly"):
 
     kind: str
     tenant_uid: str | None = None
-    detail: dict[str, str | int | float | bool | None | list[str]]
+    detail: dict[str, str | int | float | bool | list[str] | None]
     from_at: datetime | None = None
     to_at: datetime | None = None
 
@@ -130,7 +130,7 @@ class Anomaly(Fact, frozen=True, kw_only=True, tag="anomaly"):
 AnyFact = Seen | Removal | Census | Segment | Began | Adopted | Attribution | Anomaly
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(AnyFact)
+_decoder: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)
 
 
 def encode(fact: AnyFact) -> bytes:
@@ -140,7 +140,12 @@ def encode(fact: AnyFact) -> bytes:
 
 def decode(body: bytes) -> AnyFact:
     """The fact back from `encode`. Raises `msgspec.ValidationError` for bytes that are no fact."""
-    return _decoder.decode(body)
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # not JSON, not UTF-8: no fact either
+        raise msgspec.ValidationError(str(error)) from error
 
 
 def version_key(version: str) -> tuple[int, str]:

@@ -11,6 +11,10 @@ from typing import Any
 import msgspec
 
 _VERSION = re.compile(r"0|[1-9][0-9]{0,38}")  # KEP-5504: decimal, up to 128 bits
+_UID = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)  # as Kubernetes makes them; Postgres keeps a uuid
+_NUL = "a NUL, which Postgres text cannot hold"
 _GENERATION_MOST = 2**63 - 1  # int64 in Kubernetes, bigint in Postgres
 
 
@@ -59,25 +63,41 @@ class Object(msgspec.Struct):
     status: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class _AnySpecObject(msgspec.Struct):
-    """The same with a spec of any shape: identity is read even when the content cannot be."""
+class _Identity(msgspec.Struct, rename="camel"):
+    """The parts of `metadata` that identify a tenant; the others of any shape."""
 
-    metadata: Metadata
-    spec: Any = None
-    status: msgspec.Raw = msgspec.Raw(b"null")
+    name: str = ""
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: msgspec.Raw = msgspec.Raw(b"null")
+    labels: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Identified(msgspec.Struct):
+    """A PiecedTenant of which only the identity has the right shape; the rest is not looked at."""
+
+    metadata: _Identity
 
 
 class _Status(msgspec.Struct, rename="camel"):
     suspended_at: Any = None
 
 
-class Nameless(ValueError):
+class Nameless(ValueError):  # noqa: N818 - named by what is wrong, as in sidecar.errors
     """The object has no usable identity (uid, name, version, generation, creationTimestamp): says which."""
 
 
 _strict = msgspec.json.Decoder(Object)
-_lenient = msgspec.json.Decoder(_AnySpecObject)
+_lenient = msgspec.json.Decoder(_Identified)
 _status = msgspec.json.Decoder(_Status)
+_labels = msgspec.json.Decoder(dict[str, Any])
+_time = msgspec.json.Decoder(datetime | None)
+
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not as they should be: not JSON or of another shape, not UTF-8,
+nested deeper than Python's stack."""
 
 
 def read(body: bytes | msgspec.Raw, org_label: str) -> Tenant:
@@ -88,7 +108,7 @@ def read(body: bytes | msgspec.Raw, org_label: str) -> Tenant:
     """
     try:
         obj = _strict.decode(body)
-    except msgspec.ValidationError as error:
+    except _UNDECODABLE as error:
         return _read_unreadable(body, org_label, str(error))
     return of(obj, org_label)
 
@@ -98,17 +118,35 @@ def of(obj: Object, org_label: str) -> Tenant:
     spec = obj.spec
     packages = tuple(sorted(set(spec.packages))) if spec is not None and spec.packages else ()
     if any("\0" in package for package in packages):
-        return _identity(obj.metadata, org_label, "a package name contains a NUL, which Postgres text cannot hold")
+        return _identity(obj.metadata, org_label, f"a package name contains {_NUL}")
     suspended = bool(spec is not None and spec.suspend)
-    return _identity(obj.metadata, org_label, None, packages, suspended, _suspended_at(obj.status) if suspended else None)
+    suspended_at = _suspended_at(obj.status) if suspended else None
+    return _identity(obj.metadata, org_label, None, packages, suspended, suspended_at)
 
 
 def _read_unreadable(body: bytes | msgspec.Raw, org_label: str, why: str) -> Tenant:
     try:
-        obj = _lenient.decode(body)
-    except msgspec.DecodeError as error:
+        found = _lenient.decode(body).metadata
+    except _UNDECODABLE as error:
         raise Nameless(f"not a PiecedTenant: {error}") from error
-    return _identity(obj.metadata, org_label, why)
+    try:
+        org = _labels.decode(found.labels).get(org_label)
+    except _UNDECODABLE:
+        org = None  # `why`, or the next object's labels, say more
+    try:
+        deletion = _time.decode(found.deletion_timestamp)
+    except _UNDECODABLE:
+        deletion = None
+    metadata = Metadata(
+        name=found.name,
+        uid=found.uid,
+        generation=found.generation,
+        resource_version=found.resource_version,
+        creation_timestamp=found.creation_timestamp,
+        deletion_timestamp=deletion,
+        labels={org_label: org} if isinstance(org, str) else None,
+    )
+    return _identity(metadata, org_label, why)
 
 
 def _identity(
@@ -116,34 +154,42 @@ def _identity(
     org_label: str,
     unreadable: str | None,
     packages: tuple[str, ...] | None = None,
-    suspended: bool = False,  # noqa: FBT001, FBT002 - a field of the value, passed on
+    suspended: bool = False,
     suspended_at: datetime | None = None,
 ) -> Tenant:
-    created_at = metadata.creation_timestamp
+    created_at = _utc(metadata.creation_timestamp)
     if (
-        len(metadata.uid) != 36
+        not _UID.fullmatch(metadata.uid)
         or not metadata.name
+        or "\0" in metadata.name
         or not 0 < metadata.generation <= _GENERATION_MOST
         or not _VERSION.fullmatch(metadata.resource_version)
         or created_at is None
-        or created_at.tzinfo is None
     ):
         raise Nameless(
             f"uid {metadata.uid!r}, name {metadata.name!r}, resourceVersion {metadata.resource_version!r}, "
-            f"generation {metadata.generation}, creationTimestamp {created_at}: one of these is not usable"
+            f"generation {metadata.generation}, creationTimestamp {metadata.creation_timestamp}: "
+            "one of these is not usable"
         )
-    labels = metadata.labels
+    org = metadata.labels.get(org_label) or None if metadata.labels else None
+    deletion_requested_at = _utc(metadata.deletion_timestamp)
+    if org is not None and "\0" in org:
+        org, unreadable = None, unreadable or f"the org label contains {_NUL}"
+    if metadata.deletion_timestamp is not None and deletion_requested_at is None:
+        unreadable = unreadable or "the deletionTimestamp has no offset from UTC"
+    if unreadable is not None:
+        packages, suspended, suspended_at = None, False, None
     return Tenant(
         uid=metadata.uid,
         name=metadata.name,
         generation=metadata.generation,
         resource_version=metadata.resource_version,
         created_at=created_at,
-        org=labels.get(org_label) or None if labels else None,
+        org=org,
         packages=packages,
         suspended=suspended,
         suspended_at=suspended_at,
-        deletion_requested_at=metadata.deletion_timestamp,
+        deletion_requested_at=deletion_requested_at,
         unreadable=unreadable,
     )
 
@@ -152,7 +198,16 @@ def _suspended_at(status: msgspec.Raw) -> datetime | None:
     """`status.suspendedAt`, or None: the CRD need not validate it, so anything may stand there."""
     try:
         text = _status.decode(status).suspended_at
-        at = msgspec.convert(text, datetime) if isinstance(text, str) else None
-    except msgspec.DecodeError:
+        return _utc(msgspec.convert(text, datetime)) if isinstance(text, str) else None
+    except _UNDECODABLE:
         return None
-    return at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
+
+
+def _utc(at: datetime | None) -> datetime | None:
+    """The moment in UTC; None without an offset, or for one that falls off either end of the calendar."""
+    if at is None or at.tzinfo is None:
+        return None
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return None
