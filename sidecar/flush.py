@@ -39,7 +39,9 @@ class Flush:
         self._ledger = ledger
         self._backoff = Backoff()
         self._limit = _MOST_FACTS
-        self.last_turn_at = time.monotonic()  # a loop that hangs is unhealthy; one that waits for Postgres is not
+        self.last_turn_at = (
+            time.monotonic()
+        )  # a loop that hangs is unhealthy; one that waits for Postgres is not
         self.waiting_for_postgres: str | None = None
 
     async def run(self) -> None:
@@ -84,7 +86,9 @@ class Flush:
         await self._spool.confirm([number for number, _ in facts])
         _log.debug("flushed", facts=len(facts), seconds=round(time.monotonic() - started, 4))
         if filed.held_censuses:
-            _log.error("removals_held", censuses=filed.held_censuses, what_to_do="python -m sidecar accept-removals")
+            _log.error(
+                "removals_held", censuses=filed.held_censuses, what_to_do="python -m sidecar accept-removals"
+            )
 
     async def _readable(self, taken: Sequence[tuple[int, bytes]]) -> list[tuple[int, AnyFact]]:
         facts: list[tuple[int, AnyFact]] = []

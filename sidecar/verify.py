@@ -8,6 +8,7 @@ without an observation; the lifecycle agrees.
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
@@ -99,14 +100,21 @@ class Report:
         """The report for a person."""
         for difference in self.differences:
             yield f"DIFFERENT  {difference}"
-        for name, rows in (("MISSING", self.missing), ("OPEN END", self.open_ends), ("GAP", self.gaps), ("HELD", self.held)):
+        for name, rows in (
+            ("MISSING", self.missing),
+            ("OPEN END", self.open_ends),
+            ("GAP", self.gaps),
+            ("HELD", self.held),
+        ):
             for row in rows:
                 yield f"{name:<10} " + " ".join(f"{key}={_shown(value)}" for key, value in row.items())
         for kind, count in self.unsettled.items():
-            yield f"ANOMALY    {kind}: {count} (SELECT * FROM ledger.anomalies WHERE kind = '{kind}')"
+            yield f"ANOMALY    {kind}: {count} rows of that kind in ledger.anomalies"
         checked = f"{self.tenants} tenants, {self.generations} generations, {self.events} events"
         verdict = "complete: nothing is missing" if self.complete else "incomplete: see the lines above"
-        agree = f"{len(self.differences)} differences" if self.differences else "every row follows from its facts"
+        agree = (
+            f"{len(self.differences)} differences" if self.differences else "every row follows from its facts"
+        )
         yield f"verified {checked}: {agree}; {verdict}"
 
 
@@ -119,7 +127,7 @@ class _PerTenant:
 
     async def of(self, uid: str) -> list[Any]:
         """The rows of `uid`; rows of tenants before it are passed over (the orphan check names them)."""
-        taken = []
+        taken: list[Any] = []
         while True:
             if self._next is None:
                 self._next = await anext(self._rows, None)
@@ -144,7 +152,10 @@ async def check(connection: asyncpg.Connection) -> Report:
     events = _PerTenant(aiter(connection.cursor(_EVENTS, prefetch=1000)))
     async for tenant in connection.cursor(_TENANTS, prefetch=1000):
         observed = [_observed(row) for row in await observations.of(tenant["uid"])]
-        written = [Event(row["generation"], row["skill_id"], row["event_kind"]) for row in await events.of(tenant["uid"])]
+        written = [
+            Event(row["generation"], row["skill_id"], row["event_kind"])
+            for row in await events.of(tenant["uid"])
+        ]
         report.tenants += 1
         report.generations += len(observed)
         report.events += len(written)
@@ -160,7 +171,9 @@ async def check(connection: asyncpg.Connection) -> Report:
     return report
 
 
-def _differences(tenant: Any, observed: list[Observed], written: list[Event], successor: datetime | None) -> Iterator[str]:
+def _differences(
+    tenant: asyncpg.Record, observed: list[Observed], written: list[Event], successor: datetime | None
+) -> Iterator[str]:
     by_generation = {o.generation: o for o in observed}
     for event in written:
         if event.generation not in by_generation:
@@ -170,13 +183,17 @@ def _differences(tenant: Any, observed: list[Observed], written: list[Event], su
     due = list(changes.of_history(observed, baseline_counts=bool(tenant["baseline_counts"])))
     for event in sorted(set(due) - set(written), key=lambda e: (e.generation, e.skill_id or "")):
         yield f"{_named(event)} has no row"
-    ended = changes.end(tenant["created_at"], [*(tenant["requests"] or ()), *(tenant["removals"] or ()), successor])
+    ended = changes.end(
+        tenant["created_at"], [*(tenant["requests"] or ()), *(tenant["removals"] or ()), successor]
+    )
     if tenant["deleted_at"] != ended and tenant["has_lifecycle"]:
         yield f"deleted_at is {tenant['deleted_at']}, the facts say {ended}"
     if tenant["has_lifecycle"] and tenant["lifecycle_created_at"] != tenant["created_at"]:
         yield f"created_at is {tenant['lifecycle_created_at']}, the facts say {tenant['created_at']}"
     if tenant["has_lifecycle"] != bool(tenant["baseline_counts"] or due or ended):
-        yield "has a lifecycle row before it was adopted" if tenant["has_lifecycle"] else "has no lifecycle row"
+        yield (
+            "has a lifecycle row before it was adopted" if tenant["has_lifecycle"] else "has no lifecycle row"
+        )
 
 
 def _successors(namesakes: list[Any]) -> dict[str, datetime]:
@@ -184,12 +201,12 @@ def _successors(namesakes: list[Any]) -> dict[str, datetime]:
     ordered = sorted(namesakes, key=lambda row: (row["tenant_name"], row["created_at"], row["first_version"]))
     return {
         older["uid"]: newer["created_at"]
-        for older, newer in zip(ordered, ordered[1:], strict=False)
+        for older, newer in pairwise(ordered)
         if older["tenant_name"] == newer["tenant_name"]
     }
 
 
-def _observed(row: Any) -> Observed:
+def _observed(row: asyncpg.Record) -> Observed:
     packages = None if row["packages"] is None else frozenset(row["packages"])
     return Observed(row["generation"], packages, row["suspended"], row["deletion_requested_at"])
 
@@ -198,5 +215,5 @@ def _named(event: Event) -> str:
     return f"generation {event.generation} {event.kind}" + (f" {event.skill_id}" if event.skill_id else "")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)

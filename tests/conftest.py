@@ -42,7 +42,10 @@ def postgres_server() -> Iterator[str]:
     if given := os.environ.get("DATABASE_URL"):
         yield given
         return
-    with tempfile.TemporaryDirectory(prefix="sidecar-postgres-") as folder, embedded_postgres(Path(folder)) as address:
+    with (
+        tempfile.TemporaryDirectory(prefix="sidecar-postgres-") as folder,
+        embedded_postgres(Path(folder)) as address,
+    ):
         yield address
 
 
@@ -55,7 +58,7 @@ async def database(postgres_server: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def ledgers(postgres_server: str) -> Iterator[Databases]:
-    """Makes migrated, empty databases: `async with ledgers() as address`. Copies of one template, so they are cheap."""
+    """A way to make migrated, empty databases: `async with ledgers() as address`; copies of one template."""
 
     async def migrated(name: str) -> None:
         admin = await asyncpg.connect(postgres_server)

