@@ -38,9 +38,7 @@ PUBLIC_TABLES = (
 )
 """What the files make in schema `public`, where others have tables too: the only names that can collide."""
 
-_LOCK_KEY = int.from_bytes(
-    b"migrate"
-)  # any bigint, the same for all replicas, that no other lock of ours has
+_LOCK_KEY = int.from_bytes(b"migrate")  # any bigint, the same for all replicas, that no other lock of ours has
 
 _FILE_NAME = re.compile(r"(?P<version>[0-9]{4})_[a-z0-9_]+\.sql")
 
@@ -89,7 +87,8 @@ async def migrate(connection: asyncpg.Connection, folder: Traversable | None = N
     """
     migrations = _read(folder if folder is not None else schema_folder())
     with _translated(connection, "reading which migrations were applied"):
-        async with connection.transaction(isolation="read_committed", readonly=True):
+        # REPEATABLE READ: tables and versions as of one moment, also while another boot commits.
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
             state = await _inspect(connection)
     if not _due(migrations, state):
         return []
@@ -115,41 +114,41 @@ def _read(folder: Traversable) -> list[_Migration]:
         if match is None:
             raise Misconfigured(f"{file.name} in {folder} is no migration: they are named NNNN_name.sql.")
         content = file.read_bytes()
-        migration = _Migration(
-            int(match["version"]), file.name, content.decode(), hashlib.sha256(content).digest()
-        )
+        migration = _Migration(int(match["version"]), file.name, content.decode(), hashlib.sha256(content).digest())
         if (other := found.setdefault(migration.version, migration)) is not migration:
             raise Misconfigured(f"{other.name} and {migration.name} have the same number: renumber one.")
     if not found:
-        raise Misconfigured(
-            f"There are no migrations in {folder}: the installation is incomplete, install it again."
-        )
+        raise Misconfigured(f"There are no migrations in {folder}: the installation is incomplete, install it again.")
     return [found[version] for version in sorted(found)]
 
 
 async def _inspect(connection: asyncpg.Connection) -> _State:
     """Reads catalogs and `ledger.migrations` only: waits for nobody who alters or locks any other table."""
-    applied: dict[int, bytes] = {}
-    if await connection.fetchval("SELECT to_regclass('ledger.migrations') IS NOT NULL"):
-        rows = await connection.fetch("SELECT version, sha256 FROM ledger.migrations")
-        applied = {row["version"]: row["sha256"] for row in rows}
-    relations = await connection.fetch(
+    # The catalog as a table, not to_regclass(): that one may answer from a cache older than our wait for the
+    # lock, and then says that what the boot before us made is not there.
+    rows = await connection.fetch(
         """
-        SELECT c.relname::text AS name,
+        SELECT n.nspname::text AS schema, c.relname::text AS name,
                EXISTS (SELECT FROM pg_catalog.pg_trigger t
                        JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
-                       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-                       WHERE t.tgrelid = c.oid AND n.nspname = 'ledger') AS ours
+                       JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace
+                       WHERE t.tgrelid = c.oid AND f.nspname = 'ledger') AS guarded
         FROM pg_catalog.pg_class c
         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = 'public' AND c.relname = ANY ($1::text[])
+           OR n.nspname = 'ledger' AND c.relname = 'migrations'
         """,
         PUBLIC_TABLES,
     )
+    applied: dict[int, bytes] = {}
+    if any(row["schema"] == "ledger" for row in rows):
+        migrations = await connection.fetch("SELECT version, sha256 FROM ledger.migrations")
+        applied = {migration["version"]: migration["sha256"] for migration in migrations}
+    tables = [row for row in rows if row["schema"] == "public"]
     return _State(
         applied,
-        taken=frozenset(row["name"] for row in relations),
-        ours=frozenset(row["name"] for row in relations if row["ours"]),
+        taken=frozenset(table["name"] for table in tables),
+        ours=frozenset(table["name"] for table in tables if table["guarded"]),
     )
 
 
