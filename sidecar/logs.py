@@ -17,10 +17,11 @@ _SECRETS = (
     (re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/-]+=*"), r"\1***"),
     # A JSON Web Token, wherever it stands: two base64url objects, which begin with `{"`, and a signature.
     (re.compile(r"\beyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"), "***"),
-    # The password of an address (RFC 3986, section 3.2.1), up to the last @ before the path.
-    (re.compile(r"(://[^/\s:@\"']*:)[^/\s\"']+@"), r"\1***@"),
+    # The password of an address (RFC 3986, section 3.2.1), up to the last @ before the path. Here and below a
+    # backslash and what it escapes go together, or a JSON line would be none any more.
+    (re.compile(r"(://[^/\s:@\"'\\]*:)(?:\\.|[^/\s\"'\\])+@"), r"\1***@"),
     # The same in libpq's other form, and as a parameter of the address.
-    (re.compile(r"(?i)\b((?:ssl)?password=)(?:'[^']*'|[^&\s\"']+)"), r"\1***"),
+    (re.compile(r"(?i)\b((?:ssl)?password=)(?:'(?:\\.|[^'\"\\])*'|(?:\\.|[^&\s\"'\\])+)"), r"\1***"),
 )
 
 _QUIET = {
