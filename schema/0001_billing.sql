@@ -445,9 +445,9 @@ CREATE TABLE public.invoice_lines (
     UNIQUE (invoice_id, position),
     CHECK (service_start < service_end),
     CHECK (proration_days BETWEEN 0 AND proration_of),
-    -- Multiplied before it is divided, and divided to 20 digits: a product of 9 decimals over at most 366 is never
-    -- closer than 1e-12 to half a Rappen without being on it, so the one rounding is the last.
-    CHECK (amount_chf = round((quantity * unit_price_chf * proration_days)::numeric(38,20) / proration_of, 2))
+    -- Multiplied before it is divided: a product of 9 decimals over at most 366 is never closer than 2.7e-12 to half
+    -- a Rappen without being on it, and Postgres divides amounts below 1e8 to 12 digits or more.
+    CHECK (amount_chf = round(quantity * unit_price_chf * proration_days / proration_of, 2))
 );
 CREATE INDEX invoice_lines_corrects ON public.invoice_lines (corrects_line_id) WHERE corrects_line_id IS NOT NULL;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON public.invoice_lines

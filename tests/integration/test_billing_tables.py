@@ -882,8 +882,8 @@ async def test_a_line_amounts_to_quantity_times_price_times_proration_rounded_ha
     prorations = [(1, 1), (0, 30), (1, 30), (15, 31), (1, 3), (29, 366), (365, 366)]
     factors = [
         *itertools.product(quantities, prices, prorations),
-        # A third of 1e-9 below half a Rappen: with the 9 digits that Postgres divides to by default it is on it.
-        (Decimal("72302049.0473"), Decimal("2.07463"), (1, 3)),
+        # CHF 50000000.074999999997…: as near to half a Rappen as a line can come without being on it.
+        (Decimal("87339241.6379"), Decimal("209.52781"), (1, 366)),
     ]
     for position, (quantity, price, (days, of)) in enumerate(factors, 1):
         product = exact.multiply(exact.multiply(quantity, price), Decimal(days))
