@@ -80,9 +80,7 @@ def _postgres(text: str) -> Secret:
     return Secret(text)
 
 
-def _about(
-    variable: str, default: str | None, read: Callable[[str], object], meaning: str
-) -> dict[str, object]:
+def _about(variable: str, default: str | None, read: Callable[[str], object], meaning: str) -> dict[str, object]:
     """A field's metadata. `default`: as one would write it into the variable; None: the field is None."""
     return {"variable": variable, "default": default, "read": read, "meaning": meaning}
 
@@ -114,16 +112,12 @@ class Settings:
     """Bytes; the variable counts MiB."""
 
     group: str = field(
-        metadata=_about(
-            "SIDECAR_GROUP", "pieced.ch", _text(_DNS_NAME, "API group"), "API group of the tenants"
-        )
+        metadata=_about("SIDECAR_GROUP", "pieced.ch", _text(_DNS_NAME, "API group"), "API group of the tenants")
     )
     version: str = field(
         metadata=_about("SIDECAR_VERSION", "v1alpha1", _text(_DNS_LABEL, "API version"), "its version")
     )
-    plural: str = field(
-        metadata=_about("SIDECAR_PLURAL", "piecedtenants", _text(_DNS_LABEL, "plural"), "its plural")
-    )
+    plural: str = field(metadata=_about("SIDECAR_PLURAL", "piecedtenants", _text(_DNS_LABEL, "plural"), "its plural"))
     org_label: str = field(
         metadata=_about(
             "SIDECAR_ORG_LABEL",
@@ -148,9 +142,7 @@ class Settings:
     http: Address = field(
         metadata=_about("SIDECAR_HTTP", "0.0.0.0:8080", _address, "plain: health, metrics, admin API")
     )
-    https: Address = field(
-        metadata=_about("SIDECAR_HTTPS", "0.0.0.0:8443", _address, "TLS: called by the API server")
-    )
+    https: Address = field(metadata=_about("SIDECAR_HTTPS", "0.0.0.0:8443", _address, "TLS: called by the API server"))
     tls_cert: Path = field(
         metadata=_about("SIDECAR_TLS_CERT", "/etc/sidecar/tls/tls.crt", Path, "reloaded when it changes")
     )
@@ -158,9 +150,7 @@ class Settings:
         metadata=_about("SIDECAR_TLS_KEY", "/etc/sidecar/tls/tls.key", Path, "reloaded when it changes")
     )
     audit_token_file: Path | None = field(
-        metadata=_about(
-            "SIDECAR_AUDIT_TOKEN_FILE", None, Path, "bearer token for `/audit`; none: it answers 503"
-        )
+        metadata=_about("SIDECAR_AUDIT_TOKEN_FILE", None, Path, "bearer token for `/audit`; none: it answers 503")
     )
     admin_token_file: Path | None = field(
         metadata=_about(
@@ -171,9 +161,7 @@ class Settings:
         )
     )
     admin_audience: str = field(
-        metadata=_about(
-            "SIDECAR_ADMIN_AUDIENCE", "pieced-billing", _text(r"\S+", "audience"), "TokenReview audience"
-        )
+        metadata=_about("SIDECAR_ADMIN_AUDIENCE", "pieced-billing", _text(r"\S+", "audience"), "TokenReview audience")
     )
     log: Literal["json", "console"] | None = field(
         metadata=_about("SIDECAR_LOG", None, _one_of("json", "console"), "`json` if not a terminal")
@@ -188,9 +176,7 @@ class Settings:
             "least level that is logged",
         )
     )
-    kubeconfig: Path | None = field(
-        metadata=_about("KUBECONFIG", None, Path, "in-cluster configuration if not set")
-    )
+    kubeconfig: Path | None = field(metadata=_about("KUBECONFIG", None, Path, "in-cluster configuration if not set"))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str], *, needs_database: bool = True) -> "Settings":
@@ -208,9 +194,7 @@ class Settings:
             if not text and default is REQUIRED:
                 values[each.name] = Secret("")
                 if needs_database:
-                    problems.append(
-                        f"{variable}: not set; it says where Postgres is, postgresql://user@host/name"
-                    )
+                    problems.append(f"{variable}: not set; it says where Postgres is, postgresql://user@host/name")
             elif not text and default is None:
                 values[each.name] = None
             else:
@@ -223,9 +207,7 @@ class Settings:
         if (at := values.get("http")) and at == values.get("https") and at.port:
             problems.append("SIDECAR_HTTP and SIDECAR_HTTPS: both are the same address")
         if problems:
-            raise Misconfigured(
-                "\n".join(["The settings cannot be used:", *(f"- {each}" for each in problems)])
-            )
+            raise Misconfigured("\n".join(["The settings cannot be used:", *(f"- {each}" for each in problems)]))
         return cls(**values)
 
 

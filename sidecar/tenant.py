@@ -11,9 +11,7 @@ from typing import Any
 import msgspec
 
 _VERSION = re.compile(r"0|[1-9][0-9]{0,38}")  # KEP-5504: decimal, up to 128 bits
-_UID = re.compile(
-    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-)  # as Kubernetes makes them; Postgres keeps a uuid
+_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as Kubernetes makes them; Postgres keeps a uuid
 _NUL = "a NUL, which Postgres text cannot hold"
 _GENERATION_MOST = 2**63 - 1  # int64 in Kubernetes, bigint in Postgres
 
@@ -85,7 +83,7 @@ class _Status(msgspec.Struct, rename="camel"):
     suspended_at: Any = None
 
 
-class Nameless(ValueError):  # noqa: N818 - named by what is wrong, as in sidecar.errors
+class Nameless(ValueError):
     """The object has no usable identity (uid, name, version, generation, creationTimestamp): says which."""
 
 

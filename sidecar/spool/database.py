@@ -34,7 +34,7 @@ it; a disk that failed is remounted read-only by the kernel."""
 Parameters = Mapping[str, str | bytes | int | float]
 
 
-class SpoolCorrupt(SidecarError):  # noqa: N818 - named by what happened, as in sidecar.errors
+class SpoolCorrupt(SidecarError):
     """The spool's file is damaged. End the process: the next start moves the file aside and begins afresh."""
 
 
@@ -131,9 +131,7 @@ class Database:
             )
         ((tables,),) = await self._run("SELECT count(*) FROM sqlite_master")
         if version == 0 and tables:
-            raise Misconfigured(
-                f"{self._path} is another program's database: set SIDECAR_SPOOL to a file of its own."
-            )
+            raise Misconfigured(f"{self._path} is another program's database: set SIDECAR_SPOOL to a file of its own.")
         for number, script in enumerate(schema.MIGRATIONS[version:], version + 1):
             await self._connection.executescript(f"BEGIN; {script}; PRAGMA user_version = {number}; COMMIT")
 
@@ -141,9 +139,7 @@ class Database:
         """The error to raise; `done`: what could not be done with it. A mistake of ours stays as it is."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
         if code in _DAMAGED:
-            self._corrupt = SpoolCorrupt(
-                f"the spool {self._path} is damaged ({error}); the next start moves it aside"
-            )
+            self._corrupt = SpoolCorrupt(f"the spool {self._path} is damaged ({error}); the next start moves it aside")
             files.mark_damaged(self._path, str(error))
             return self._corrupt
         if code in _NO_ROOM:

@@ -92,14 +92,14 @@ class Spool:
     ) -> None:
         """Stores these facts, these tenants' last known states (None: forget) and the position, as one.
 
+        The tenants' keys are uids: any text without a NUL.
         All of it is on the disk (fsync) when this returns; many concurrent appends share one fsync. Raises
         `SpoolFull` if there is no room: nothing of it was stored then. A cancelled call may have stored all
         of it or nothing. Who moves the position waits for one append before beginning the next.
         """
         rows: list[Row] = [("fact", None, None, fact) for fact in facts]
         rows += [
-            ("forget", uid, None, b"") if body is None else ("tenant", uid, None, body)
-            for uid, body in tenants.items()
+            ("forget", uid, None, b"") if body is None else ("tenant", uid, None, body) for uid, body in tenants.items()
         ]
         if position is not None:
             rows.append(("position", None, None, position))

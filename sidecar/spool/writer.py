@@ -68,10 +68,8 @@ class Writer:
         group: list[_Write] = []
         size = 0
         while self._waiting and (not group or size + self._waiting[0].size <= _GROUP_BYTES):
-            write = self._waiting.popleft()
-            if not write.done.cancelled():
-                group.append(write)
-                size += write.size
+            group.append(self._waiting.popleft())
+            size += group[-1].size
         return group
 
     async def _store(self, group: list[_Write]) -> None:

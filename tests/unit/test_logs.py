@@ -161,12 +161,12 @@ awkward = st.lists(st.sampled_from([*"\"'\\:/@=& a\n", "password=", "bearer ", "
 
 @given(awkward.map("".join), st.text(st.characters(exclude_categories=["Cs"])))
 def test_masking_keeps_a_line_of_json_a_line_of_json(one, other):
-    line = json.dumps(
-        {"event": one, "why": f"Bearer {other}", "at": f"postgresql://{one}:{other}@host", "by": one}
-    )
+    line = json.dumps({"event": one, "why": f"Bearer {other}", "at": f"postgresql://{one}:{other}@host", "by": one})
     assert set(json.loads(logs.masked(None, "info", line))) == {"event", "why", "at", "by"}
 
 
 def test_ordinary_lines_stay_as_they_are():
-    line = '{"event":"watch_lost","url":"https://[::1]:6443/apis?resourceVersion=247","to":"http://a:8080","by":"x@y.ch"}'
+    line = (
+        '{"event":"watch_lost","url":"https://[::1]:6443/apis?resourceVersion=247","to":"http://a:8080","by":"x@y.ch"}'
+    )
     assert logs.masked(None, "info", line) == line

@@ -83,9 +83,7 @@ def test_every_field_says_its_variable_its_default_and_its_meaning():
         assert each.metadata["variable"]
         assert each.metadata["meaning"]
         default = each.metadata["default"]
-        environ = (
-            DATABASE if default in (None, "required") else DATABASE | {each.metadata["variable"]: default}
-        )
+        environ = DATABASE if default in (None, "required") else DATABASE | {each.metadata["variable"]: default}
         value = getattr(Settings.from_environment(DATABASE), each.name)
         assert str(getattr(Settings.from_environment(environ), each.name)) == str(value)
 
@@ -96,9 +94,7 @@ def test_a_variable_that_is_empty_counts_as_not_set():
 
 
 def test_all_problems_are_reported_at_once():
-    found = problems(
-        {"SIDECAR_SPOOL_MAX_MB": "lots", "SIDECAR_HTTP": "8080", "SIDECAR_SPOOLL": "/x", "HOME": "/"}
-    )
+    found = problems({"SIDECAR_SPOOL_MAX_MB": "lots", "SIDECAR_HTTP": "8080", "SIDECAR_SPOOLL": "/x", "HOME": "/"})
     assert [each.split(":")[0] for each in found] == [
         "- DATABASE_URL",
         "- SIDECAR_SPOOL_MAX_MB",

@@ -34,9 +34,7 @@ def read(obj: Any) -> Tenant:
 
 
 def captured() -> list[tuple[str, Tenant]]:
-    lines = [
-        msgspec.json.decode(line, type=dict[str, msgspec.Raw]) for line in CAPTURED.read_bytes().splitlines()
-    ]
+    lines = [msgspec.json.decode(line, type=dict[str, msgspec.Raw]) for line in CAPTURED.read_bytes().splitlines()]
     events = [(msgspec.json.decode(line["type"], type=str), line["object"]) for line in lines]
     return [(kind, tenant.read(obj, ORG)) for kind, obj in events if kind != "BOOKMARK"]
 
@@ -318,7 +316,5 @@ def test_whatever_stands_in_an_object_it_is_read_or_refused_but_never_guessed(sp
         given_spec = obj["spec"] or {}
         assert set(seen.packages) == set(given_spec.get("packages") or [])
         assert seen.suspended == bool(given_spec.get("suspend"))
-        assert (seen.deletion_requested_at is not None) == (
-            obj["metadata"].get("deletionTimestamp") is not None
-        )
+        assert (seen.deletion_requested_at is not None) == (obj["metadata"].get("deletionTimestamp") is not None)
         assert seen.org == ((obj["metadata"].get("labels") or {}).get(ORG) or None)
