@@ -4,7 +4,7 @@ Every operation is one statement in autocommit mode, so it is atomic by itself: 
 can come into the middle of it, and a cancelled caller cannot leave a transaction open. For a write that is
 made possible by the view `intake`: one INSERT of many rows into it, and a trigger for each kind of row does
 what the row asks for. (Measured against BEGIN, executemany, COMMIT through aiosqlite, three hops between
-threads instead of one: 255 instead of 440 microseconds for a single fact, the same for 500 at once.)
+threads instead of one: 255 instead of 355 microseconds for a single fact, the same for 500 at once.)
 
 Only what SQLite 3.34 has is used (RHEL 9's, the oldest with a supported Python 3.11).
 """
