@@ -1,0 +1,702 @@
+"""The watch against a real HTTP server that says what each test tells it to, into a real spool."""
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from sidecar import positions
+from sidecar.backoff import Backoff
+from sidecar.errors import Misconfigured, SpoolFull
+from sidecar.facts import Anomaly, Began, Census, Removal, Seen, Segment
+from tests.support.recorder import becomes, caught_up, spool_in, watching
+from tests.support.scripted import (
+    CLUSTER,
+    Answer,
+    bookmark,
+    error_line,
+    event,
+    page,
+    serving,
+    status,
+    tenant,
+    uid,
+)
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    """Pauses of a tenth: what is waited for here is that they are made, and their lengths have tests of their own."""
+    real = Backoff.wait
+    monkeypatch.setattr(Backoff, "wait", lambda self, at_least=0.0: max(real(self) / 10, at_least))
+
+
+@pytest.fixture
+async def server():
+    async with serving() as server:
+        yield server
+
+
+@pytest.fixture
+async def recorder(tmp_path):
+    async with spool_in(tmp_path) as recorder:
+        yield recorder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path
+
+
+def kept_position(recorder):
+    return positions.decode([position for _, _, position in recorder.appends if position is not None][-1])
+
+
+# --- the first list ---------------------------------------------------------------------------------------
+
+
+async def test_a_first_start_lists_then_watches_from_the_lists_version(server, recorder, folder):
+    server.items = [tenant(1, 3, 90, ("a",)), tenant(2, 1, 95, ("b",))]
+    async with watching(server, folder, recorder) as watch:
+        wire = await server.watch()
+        assert wire.query["resourceVersion"] == "100"
+        assert wire.query["allowWatchBookmarks"] == "true"
+        assert 240 <= int(wire.query["timeoutSeconds"]) <= 360
+        assert watch.standing.lists == 1
+    began, *_ = recorder.facts
+    assert isinstance(began, Began)
+    assert began.cluster_uid == CLUSTER
+    assert abs(began.at - datetime.now(UTC)) < timedelta(minutes=1)
+    seen = recorder.of(Seen)
+    assert [(s.tenant_uid, s.generation, s.source, s.time_source, s.not_before) for s in seen] == [
+        (uid(1), 3, "list", "late", None),
+        (uid(2), 1, "list", "late", None),
+    ]
+    (census,) = recorder.of(Census)
+    assert (census.version, census.uids, census.gone, census.not_before) == ("100", (uid(1), uid(2)), (), None)
+    assert census.sent_at <= census.answered_at == seen[0].at
+    (segment,) = recorder.of(Segment)
+    assert (segment.from_version, segment.from_at, segment.to_version) == ("100", census.sent_at, "100")
+    assert recorder.anomalies("watch_gap") == []
+
+
+async def test_the_position_moves_only_with_the_end_of_a_list(server, recorder, folder):
+    server.lists = [page(100, [tenant(1, 1, 90)], "more"), page(100, [tenant(2, 1, 91)])]
+    async with watching(server, folder, recorder):
+        await server.watch()
+    with_position = [facts for facts, _, position in recorder.appends if position is not None]
+    assert [[type(fact) for fact in facts] for facts in with_position] == [[Census, Segment]]
+    (census,) = recorder.of(Census)
+    assert census.uids == (uid(1), uid(2))
+    assert [query.get("continue") for kind, query, _ in server.requests if kind == "list"] == [None, "more"]
+
+
+async def test_a_410_on_a_continue_token_starts_the_list_over_without_a_census(server, recorder, folder):
+    server.lists = [page(100, [tenant(1, 1, 90)], "old"), status(410, "Expired", "token too old")]
+    server.version, server.items = 120, [tenant(1, 1, 90), tenant(2, 1, 110)]
+    async with watching(server, folder, recorder) as watch:
+        wire = await server.watch()
+        assert wire.query["resourceVersion"] == "120"
+        assert watch.standing.lists == 2
+        assert watch.standing.lost == {"expired": 1}
+    (census,) = recorder.of(Census)
+    assert (census.version, census.uids) == ("120", (uid(1), uid(2)))
+    assert len(recorder.of(Seen, tenant_uid=uid(1))) == 1  # known by then: no news
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        status(403, "Forbidden", "cannot list"),
+        status(404, "NotFound", "the server could not find the requested resource"),
+        status(500, "InternalError", "etcdserver: leader changed"),
+        Answer(503, b"no healthy upstream", {"Content-Type": "text/plain"}),
+        Answer(200, b'{"metadata":{"resourceVersion":"100"},"items":[', cut=True),
+        Answer(200, b"<html>log in</html>"),
+        Answer(200, b'{"metadata":{"resourceVersion":""},"items":[]}'),
+    ],
+    ids=["403", "404", "500", "503 text", "cut", "html", "no version"],
+)
+async def test_a_list_that_failed_yields_no_census_and_is_tried_again(server, recorder, folder, trouble):
+    server.lists = [trouble]
+    async with watching(server, folder, recorder) as watch:
+        await server.watch()
+        assert watch.standing.lists == 2
+    assert len(recorder.of(Census)) == 1
+
+
+async def test_a_list_with_an_object_that_has_no_uid_yields_no_census(server, recorder, folder):
+    server.items = [tenant(1, 1, 90), tenant(2, 1, 91, metadata={"uid": ""})]
+    async with watching(server, folder, recorder):
+        await server.watch()
+    assert recorder.of(Census) == []
+    assert [anomaly.tenant_uid for anomaly in recorder.anomalies("unreadable")] == [None]
+    assert recorder.of(Segment)
+
+
+async def test_an_unreadable_tenant_is_in_the_census(server, recorder, folder):
+    server.items = [tenant(1, 1, 90, "threema"), tenant(2, 1, 91, metadata={"generation": 0})]
+    async with watching(server, folder, recorder):
+        await server.watch()
+    (census,) = recorder.of(Census)
+    assert census.uids == (uid(1), uid(2))
+    (seen,) = recorder.of(Seen)
+    assert seen.packages is None
+    assert [anomaly.tenant_uid for anomaly in recorder.anomalies("unreadable")] == [uid(1), uid(2)]
+
+
+# --- the stream -------------------------------------------------------------------------------------------
+
+
+async def test_what_is_catching_up_is_late_and_what_comes_after_is_live(server, recorder, folder):
+    server.items = [tenant(1, 1, 90, ("a",))]
+    server.probes = [page(105, [])]
+    async with watching(server, folder, recorder) as watch:
+        wire = await server.watch()
+        await caught_up(watch)
+        await wire.send(event("MODIFIED", tenant(1, 2, 105, ("b",))), event("MODIFIED", tenant(1, 3, 106, ("c",))))
+        late = await recorder.told(Seen, generation=2)
+        lively = await recorder.told(Seen, generation=3)
+    (census,) = recorder.of(Census)
+    assert (late.time_source, late.not_before) == ("late", census.sent_at)
+    assert lively.time_source == "watch"
+    assert census.answered_at < lively.not_before < lively.at  # the probe was sent after the opening
+
+
+async def test_before_the_list_is_answered_everything_is_late(server, recorder, folder):
+    server.items = [tenant(1, 1, 90, ("a",))]
+    server.probes = [status(500, "InternalError")]
+    async with watching(server, folder, recorder):
+        wire = await server.watch()
+        await server.asked("probe", 1)
+        await wire.send(event("MODIFIED", tenant(1, 2, 105, ("b",))))
+        late = await recorder.told(Seen, generation=2)
+    assert late.time_source == "late"
+
+
+async def test_creation_and_deletion_told_live_carry_their_bounds(server, recorder, folder):
+    async with watching(server, folder, recorder) as watch:
+        wire = await server.watch()
+        await caught_up(watch)
+        await wire.send(event("ADDED", tenant(1, 1, 110, ("a",))))
+        seen = await recorder.told(Seen)
+        await wire.send(event("DELETED", tenant(1, 1, 111, ("a",))))
+        removal = await recorder.told(Removal)
+    assert seen.not_before is not None
+    assert (removal.last_generation, removal.time_source) == (1, "watch")
+    assert removal.not_before == seen.not_before
+    assert (await recorder.spool.kept()).tenants == {}
+
+
+async def test_each_append_carries_its_facts_tenants_segment_and_position(server, recorder, folder):
+    async with watching(server, folder, recorder):
+        wire = await server.watch()
+        await wire.send(event("ADDED", tenant(1, 1, 110, ("a",))), bookmark(130))
+        await recorder.told(Seen)
+    facts, tenants, position = recorder.appends[-1]
+    assert [type(fact) for fact in facts] == [Seen, Segment]
+    assert list(tenants) == [uid(1)]
+    assert positions.decode(position).version == "130"
+    assert (facts[1].from_version, facts[1].to_version, facts[1].to_at) == ("100", "130", facts[0].at)
+
+
+async def test_a_burst_is_stored_in_appends_of_at_most_500_lines(server, recorder, folder):
+    async with watching(server, folder, recorder):
+        wire = await server.watch()
+        await wire.send(*(event("ADDED", tenant(n, 1, 100 + n, ("a",))) for n in range(1, 2001)))
+        await recorder.told(Seen, tenant_uid=uid(2000))
+    assert len(recorder.of(Seen)) == 2000
+    assert max(len(facts) for facts, _, _ in recorder.appends) <= 501
+
+
+async def test_a_hundred_bookmarks_do_not_flood_the_spool(server, recorder, folder):
+    async with watching(server, folder, recorder) as watch:
+        wire = await server.watch()
+        before = len(recorder.appends)
+        for n in range(100):
+            await wire.send(bookmark(101 + n))
+        await wire.send(event("ADDED", tenant(1, 1, 300, ("a",))))
+        await recorder.told(Seen)
+        assert watch.standing.situation.held.version == "300"
+    assert len(recorder.appends) - before <= 2
+
+
+async def test_a_label_change_costs_nothing(server, recorder, folder):
+    server.items = [tenant(1, 1, 90, ("a",))]
+    async with watching(server, folder, recorder):
+        wire = await server.watch()
+        relabelled = {"labels": {"pieced.ch/zitadel-org-id": "org-1", "colour": "blue"}}
+        await wire.send(event("MODIFIED", tenant(1, 1, 110, ("a",), metadata=relabelled)))
+        await wire.send(event("MODIFIED", tenant(1, 1, 111, ("a",), org="org-2")))
+        await recorder.told(Seen, zitadel_org_id="org-2")
+    assert [seen.resource_version for seen in recorder.of(Seen)] == ["90", "111"]
+
+
+async def test_an_object_of_a_megabyte_and_a_half_is_recorded(server, recorder, folder):
+    async with watching(server, folder, recorder):
+        wire = await server.watch()
+        huge = {"annotations": {"note": "x" * (3 * 2**19)}}
+        await wire.send(event("ADDED", tenant(1, 1, 110, ("a",), metadata=huge)))
+        seen = await recorder.told(Seen)
+    assert seen.packages == ("a",)
+
+
+async def test_a_line_above_8_mib_is_skipped_and_recorded_and_nothing_else_is_lost(server, recorder, folder):
+    async with watching(server, folder, recorder):
+        wire = await server.watch()
+        huge = {"annotations": {"note": "x" * (8 * 2**20)}}
+        await wire.send(
+            event("ADDED", tenant(1, 1, 110, ("a",))),
+            event("ADDED", tenant(2, 1, 111, ("a",), metadata=huge)),
+            event("ADDED", tenant(3, 1, 112, ("a",))),
+        )
+        await recorder.told(Seen, tenant_uid=uid(3))
+    assert recorder.of(Seen, tenant_uid=uid(1))
+    (anomaly,) = recorder.anomalies("line_too_long")
+    assert anomaly.detail["bytes"] > 8 * 2**20
+    assert len(anomaly.detail["excerpt"]) == 500
+
+
+async def test_an_object_without_identity_is_recorded_and_the_stream_goes_on(server, recorder, folder):
+    async with watching(server, folder, recorder):
+        wire = await server.watch()
+        await wire.send(event("ADDED", tenant(1, 0, 110, ("a",))), event("ADDED", tenant(2, 1, 111, ("a",))))
+        await recorder.told(Seen, tenant_uid=uid(2))
+    (anomaly,) = recorder.anomalies("unreadable")
+    assert anomaly.tenant_uid == uid(1)
+
+
+# --- the end of a stream, in all its forms ----------------------------------------------------------------
+
+
+async def established(server, recorder):
+    """A stream that has told of tenant 1, generation 2, at version 110."""
+    wire = await server.watch()
+    await wire.send(event("ADDED", tenant(1, 1, 109, ("a",))), event("MODIFIED", tenant(1, 2, 110, ("b",))))
+    await recorder.told(Seen, generation=2)
+    server.version = 110
+    return wire
+
+
+async def resumed(server, recorder, watch):
+    """The stream was taken up where it stood: no second list, no gap, the same segment."""
+    wire = await server.watch()
+    assert wire.query["resourceVersion"] == "110"
+    await wire.send(event("MODIFIED", tenant(1, 3, 111, ("c",))))
+    seen = await recorder.told(Seen, generation=3)
+    assert seen.not_before is not None  # the memory and the marks go on
+    assert watch.standing.lists == 1
+    assert recorder.anomalies("watch_gap") == []
+    assert {segment.from_version for segment in recorder.of(Segment)} == {"100"}
+
+
+async def test_a_clean_end_is_resumed_at_the_same_version(server, recorder, folder):
+    async with watching(server, folder, recorder) as watch:
+        (await established(server, recorder)).end()
+        await resumed(server, recorder, watch)
+        assert watch.standing.lost == {"ended": 1}
+
+
+async def test_a_killed_server_is_resumed_at_the_same_version(server, recorder, folder):
+    async with watching(server, folder, recorder) as watch:
+        (await established(server, recorder)).cut()
+        await resumed(server, recorder, watch)
+        assert watch.standing.lost == {"cut": 1}
+
+
+async def test_a_line_that_was_cut_is_not_believed_and_comes_again(server, recorder, folder):
+    async with watching(server, folder, recorder) as watch:
+        wire = await established(server, recorder)
+        await wire.send(event("MODIFIED", tenant(1, 3, 111, ("c",)))[:-40])
+        wire.end()
+        await resumed(server, recorder, watch)
+        assert watch.standing.lost == {"cut": 1}
+    assert recorder.anomalies("bad_line") == []
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        status(429, "TooManyRequests", "storage is (re)initializing", Retry_After="1"),
+        Answer(
+            429, b"Too many requests, please try again later.\n", {"Content-Type": "text/plain", "Retry-After": "1"}
+        ),
+    ],
+    ids=["initializing", "priority and fairness"],
+)
+async def test_a_429_waits_as_long_as_it_says_and_keeps_the_version(server, recorder, folder, refusal):
+    async with watching(server, folder, recorder) as watch:
+        wire = await established(server, recorder)
+        server.watches = [refusal]
+        began = time.monotonic()
+        wire.end()
+        await resumed(server, recorder, watch)
+        assert time.monotonic() - began >= 1.0
+        assert watch.standing.lost == {"ended": 1, "refused": 1}
+
+
+@pytest.mark.parametrize("code", [401, 403, 500, 503, 504])
+async def test_other_refusals_back_off_and_keep_the_version(server, recorder, folder, code):
+    async with watching(server, folder, recorder) as watch:
+        wire = await established(server, recorder)
+        server.watches = [status(code, "Whatever")]
+        wire.end()
+        await resumed(server, recorder, watch)
+        assert watch.standing.lost == {"ended": 1, "refused": 1}
+
+
+async def test_a_probe_that_fails_before_a_resume_keeps_the_version(server, recorder, folder):
+    async with watching(server, folder, recorder) as watch:
+        wire = await established(server, recorder)
+        await server.asked("probe", 1)
+        server.probes = [status(500, "InternalError"), Answer(429, b"slow", {"Retry-After": "0"})]
+        wire.end()
+        await resumed(server, recorder, watch)
+        assert watch.standing.lost == {"ended": 1, "refused": 2}
+
+
+async def test_no_server_is_waited_for(recorder, folder):
+    async with serving() as gone:
+        pass
+    with capture_logs() as logs:
+        async with watching(gone, folder, recorder) as watch:
+            await becomes(lambda: watch.standing.lost["unreachable"] >= 3)
+    assert recorder.facts == []
+    assert {line["event"] for line in logs} == {"watch_lost"}
+
+
+async def test_a_stream_that_always_ends_at_once_is_not_asked_for_in_a_loop(server, recorder, folder, monkeypatch):
+    monkeypatch.undo()  # the real pauses
+    async with watching(server, folder, recorder):
+        began = time.monotonic()
+        for _ in range(3):
+            (await server.watch()).end()
+        await server.watch()
+        assert time.monotonic() - began >= 0.4 + 0.8 + 1.6  # each pause is at least half of 0.8, 1.6, 3.2
+
+
+@pytest.mark.parametrize("form", ["line", "status"])
+async def test_a_410_in_either_form_lists_again_and_records_the_gap(server, recorder, folder, form):
+    async with watching(server, folder, recorder) as watch:
+        wire = await established(server, recorder)
+        await caught_up(watch)
+        server.version, server.items = 200, [tenant(1, 4, 150, ("d",)), tenant(2, 1, 160, ("x",))]
+        if form == "line":
+            await wire.send(error_line(410, "Expired"))
+        else:
+            server.watches = [status(410, "Expired", "too old resource version")]
+        wire.end()
+        again = await server.watch()
+        assert again.query["resourceVersion"] == "200"
+        assert watch.standing.lost["expired"] == 1
+        assert watch.standing.lists == 2
+    first, second = recorder.of(Census)
+    (gap,) = recorder.anomalies("watch_gap")
+    assert gap.detail == {"from_version": "110", "to_version": "200", "reason": "expired"}
+    assert (gap.from_at, gap.to_at) == (recorder.of(Seen, generation=2)[0].at, second.sent_at)
+    assert recorder.of(Segment)[-1].from_version == "200"
+    (advanced,) = recorder.of(Seen, generation=4)
+    assert advanced.time_source == "late"
+    assert first.sent_at < advanced.not_before < advanced.at
+    assert recorder.of(Seen, tenant_uid=uid(2))[0].not_before is None
+    assert len(recorder.of(Began)) == 2
+
+
+async def test_an_unknown_error_line_lists_again(server, recorder, folder):
+    async with watching(server, folder, recorder):
+        wire = await established(server, recorder)
+        await wire.send(error_line(500, "InternalError"))
+        wire.end()
+        assert (await server.watch()).query["resourceVersion"] == "110"
+    assert recorder.anomalies("error_line")
+    assert recorder.anomalies("watch_gap")[0].detail["reason"] == "unreadable"
+
+
+async def test_a_line_that_is_no_json_lists_again_after_keeping_what_came_before(server, recorder, folder):
+    async with watching(server, folder, recorder):
+        wire = await established(server, recorder)
+        await wire.send(event("MODIFIED", tenant(1, 3, 111, ("c",))), b"<html>gateway timeout</html>\n")
+        await server.watch()
+    assert recorder.of(Seen, generation=3)
+    assert recorder.anomalies("bad_line")[0].detail["excerpt"] == "<html>gateway timeout</html>"
+    assert len(recorder.of(Census)) == 2
+
+
+async def test_a_stored_version_ahead_of_the_server_lists_again_and_follows_it_back(server, recorder, folder):
+    async with watching(server, folder, recorder):
+        wire = await established(server, recorder)
+        server.version, server.items = 90, [tenant(1, 1, 80, ("a",))]
+        wire.end()
+        again = await server.watch()
+        assert again.query["resourceVersion"] == "90"
+        assert server.count("watch") == 2  # it was never asked for the version that is still to come
+        await again.send(event("MODIFIED", tenant(1, 2, 91, ("z",))))
+        await recorder.told(Seen, resource_version="91")
+    (anomaly,) = recorder.anomalies("version_ahead")
+    assert anomaly.detail == {"held_version": "110", "present_version": "90"}
+    (restored,) = recorder.of(Seen, resource_version="80")
+    assert (restored.generation, restored.not_before) == (1, None)
+
+
+async def test_a_server_restored_under_an_open_stream_is_noticed_by_the_next_probe(
+    server, recorder, folder, monkeypatch
+):
+    monkeypatch.setattr("sidecar.following._PROBE", 0.05)
+    async with watching(server, folder, recorder):
+        await established(server, recorder)
+        server.version = 90
+        assert (await server.watch()).query["resourceVersion"] == "90"
+    assert recorder.anomalies("version_ahead")
+
+
+async def test_a_silent_connection_has_a_deadline(server, recorder, folder, monkeypatch):
+    monkeypatch.setattr("sidecar.watch._TIMEOUT", (0, 0))
+    monkeypatch.setattr("sidecar.cluster._WATCH_SLACK", 0.2)
+    async with watching(server, folder, recorder) as watch:
+        await established(server, recorder)
+        await resumed(server, recorder, watch)
+        assert watch.standing.lost["silent"] >= 1
+
+
+# --- gaps -------------------------------------------------------------------------------------------------
+
+
+async def test_a_tenant_deleted_while_we_were_away_is_gone_by_the_census(server, recorder, folder):
+    server.items = [tenant(1, 1, 90, ("a",)), tenant(2, 1, 91, ("b",))]
+    async with watching(server, folder, recorder) as watch:
+        await server.watch()
+        await caught_up(watch)
+    server.version, server.items = 200, [tenant(2, 1, 91, ("b",))]
+    server.watches = [status(410, "Expired")]
+    async with watching(server, folder, recorder):
+        await server.watch()
+    first, second = recorder.of(Census)
+    assert (second.uids, second.gone) == ((uid(2),), (uid(1),))
+    assert second.not_before == first.sent_at
+    assert set((await recorder.spool.kept()).tenants) == {uid(2)}
+    assert len(recorder.of(Seen)) == 2
+
+
+async def test_a_tenant_recreated_under_its_name_while_we_were_away_is_another(server, recorder, folder):
+    server.items = [tenant(1, 4, 90, ("a",), name="acme")]
+    async with watching(server, folder, recorder):
+        await server.watch()
+    server.version, server.items = 200, [tenant(2, 1, 150, ("b",), name="acme")]
+    server.watches = [status(410, "Expired")]
+    async with watching(server, folder, recorder):
+        await server.watch()
+    (seen,) = recorder.of(Seen, tenant_uid=uid(2))
+    assert (seen.tenant_name, seen.not_before) == ("acme", None)
+    assert recorder.of(Census)[-1].gone == (uid(1),)
+
+
+async def test_a_killed_watch_resumes_from_what_the_spool_holds(server, recorder, folder):
+    async with watching(server, folder, recorder):
+        await established(server, recorder)
+    before = len(recorder.facts)
+    async with watching(server, folder, recorder) as watch:
+        assert not watch.standing.lists
+        wire = await server.watch()
+        assert wire.query["resourceVersion"] == "110"
+        await wire.send(event("MODIFIED", tenant(1, 3, 115, ("c",))))
+        seen = await recorder.told(Seen, generation=3)
+    assert seen.not_before is not None
+    assert [type(fact) for fact in recorder.facts[before:]] == [Seen, Segment]
+    assert recorder.of(Segment)[-1].from_version == "100"
+
+
+async def test_an_empty_spool_resumes_where_the_ledger_stands_with_a_segment_of_its_own(server, recorder, folder):
+    server.version = 500
+    at = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    async with watching(server, folder, recorder, delivered=("450", at)) as watch:
+        wire = await server.watch()
+        assert wire.query["resourceVersion"] == "450"
+        await wire.send(event("MODIFIED", tenant(1, 7, 460, ("a",))))
+        seen = await recorder.told(Seen)
+        assert watch.standing.lists == 0
+    assert (seen.time_source, seen.not_before) == ("late", None)
+    (segment,) = recorder.of(Segment)
+    assert (segment.from_version, segment.from_at, segment.to_version) == ("450", at, "460")
+
+
+async def test_a_ledger_position_that_is_too_old_becomes_a_list_with_a_gap(server, recorder, folder):
+    server.version, server.items = 500, [tenant(1, 7, 460, ("a",))]
+    at = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    server.watches = [status(410, "Expired")]
+    async with watching(server, folder, recorder, delivered=("450", at)):
+        await server.watch()
+    (gap,) = recorder.anomalies("watch_gap")
+    assert (gap.detail["from_version"], gap.from_at) == ("450", at)
+    (census,) = recorder.of(Census)
+    assert census.gone == ()
+
+
+async def test_a_spool_of_another_cluster_is_refused(server, recorder, folder, monkeypatch):
+    async with watching(server, folder, recorder):
+        await server.watch()
+    monkeypatch.setattr("tests.support.recorder.CLUSTER", "another")
+    with pytest.raises(Misconfigured, match="belongs to cluster"):
+        async with watching(server, folder, recorder):
+            pass
+
+
+# --- the spool --------------------------------------------------------------------------------------------
+
+
+async def test_a_full_spool_pauses_the_watch_and_nothing_is_dropped(server, recorder, folder):
+    async with watching(server, folder, recorder) as watch:
+        wire = await established(server, recorder)
+        recorder.refuse = [SpoolFull("full"), SpoolFull("full"), SpoolFull("full")]
+        await wire.send(event("MODIFIED", tenant(1, 3, 111, ("c",))))
+        await recorder.until(lambda: recorder.refused == 2)
+        assert watch.standing.paused
+        assert watch.standing.situation.held.version == "110"
+        await wire.send(event("MODIFIED", tenant(1, 4, 112, ("d",))))
+        await recorder.told(Seen, generation=4)
+        assert not watch.standing.paused
+    assert [seen.generation for seen in recorder.of(Seen)] == [1, 2, 3, 4]
+    assert kept_position(recorder).version == "112"
+
+
+async def test_a_watch_killed_while_the_spool_is_full_reads_it_all_again(server, recorder, folder):
+    async with watching(server, folder, recorder):
+        wire = await established(server, recorder)
+        recorder.refuse = [SpoolFull("full", retry_after=60.0)]
+        await wire.send(event("MODIFIED", tenant(1, 3, 111, ("c",))))
+        await recorder.until(lambda: recorder.refused == 1)
+    async with watching(server, folder, recorder):
+        wire = await server.watch()
+        assert wire.query["resourceVersion"] == "110"
+        await wire.send(event("MODIFIED", tenant(1, 3, 111, ("c",))))
+        await recorder.told(Seen, generation=3)
+
+
+async def test_after_a_slow_append_everything_is_late_until_a_later_list(server, recorder, folder):
+    server.items = [tenant(1, 1, 90, ("a",))]
+    async with watching(server, folder, recorder) as watch:
+        wire = await server.watch()
+        await caught_up(watch)
+        recorder.blocked = asyncio.Event()
+        await wire.send(event("MODIFIED", tenant(1, 2, 101, ("b",))))
+        await asyncio.sleep(1.1)  # what is tested is that this much time passes
+        await wire.send(event("MODIFIED", tenant(1, 3, 102, ("c",))))
+        server.version = 110
+        recorder.blocked.set()
+        recorder.blocked = None
+        in_time = await recorder.told(Seen, generation=2)
+        waited = await recorder.told(Seen, generation=3)
+        await caught_up(watch)
+        await wire.send(event("MODIFIED", tenant(1, 4, 111, ("d",))))
+        lively = await recorder.told(Seen, generation=4)
+    assert [fact.time_source for fact in (in_time, waited, lively)] == ["watch", "late", "watch"]
+    assert in_time.not_before <= waited.not_before < lively.not_before
+
+
+async def test_after_a_stall_of_the_loop_everything_is_late_until_a_later_list(server, recorder, folder):
+    server.items = [tenant(1, 1, 90, ("a",))]
+    async with watching(server, folder, recorder) as watch:
+        wire = await server.watch()
+        await caught_up(watch)
+        await wire.send(event("MODIFIED", tenant(1, 2, 101, ("b",))))
+        time.sleep(1.5)  # noqa: ASYNC251 - the stall itself
+        waited = await recorder.told(Seen, generation=2)
+        await caught_up(watch)
+        await wire.send(event("MODIFIED", tenant(1, 3, 111, ("c",))))
+        lively = await recorder.told(Seen, generation=3)
+    assert [fact.time_source for fact in (waited, lively)] == ["late", "watch"]
+
+
+# --- the self-check ---------------------------------------------------------------------------------------
+
+
+async def test_the_self_check_finds_what_a_stream_hid(server, recorder, folder):
+    server.items = [tenant(1, 1, 90, ("a",)), tenant(2, 1, 91, ("a",))]
+    with capture_logs() as logs:
+        async with watching(server, folder, recorder, resync_seconds=0.2) as watch:
+            wire = await server.watch()
+            await caught_up(watch)
+            server.version, server.items = 120, [tenant(1, 2, 110, ("b",)), tenant(3, 1, 115, ("c",))]
+            await wire.send(bookmark(120))  # the stream claims to have told everything
+            again = await server.watch()
+            assert again.query["resourceVersion"] == "120"
+    (anomaly,) = recorder.anomalies("watch_missed")
+    assert anomaly.detail["count"] == 3
+    assert set(anomaly.detail["differences"]) == {uid(1), uid(2), uid(3)}
+    hidden = recorder.of(Seen, tenant_uid=uid(1), generation=2)
+    assert [(seen.time_source, seen.not_before) for seen in hidden] == [("late", None)]
+    census = recorder.of(Census)[-1]
+    assert (census.gone, census.not_before) == ((uid(2),), None)
+    assert recorder.anomalies("watch_gap")[0].detail["reason"] == "missed"
+    assert [line["kind"] for line in logs if line["event"] == "watch_anomaly"] == ["watch_missed"]
+
+
+async def test_the_self_check_finds_content_that_changed_under_an_unchanged_version(server, recorder, folder):
+    server.items = [tenant(1, 1, 90, ("a",))]
+    async with watching(server, folder, recorder, resync_seconds=0.2):
+        await server.watch()
+        server.items = [tenant(1, 1, 90, ("a", "by-default"))]
+        await server.watch()
+    assert [seen.packages for seen in recorder.of(Seen)] == [("a",), ("a", "by-default")]
+    assert [seen.generation for seen in recorder.of(Seen)] == [1, 1]
+
+
+async def test_a_self_check_that_finds_nothing_leaves_no_fact(server, recorder, folder):
+    server.items = [tenant(1, 1, 90, ("a",))]
+    async with watching(server, folder, recorder, resync_seconds=0.1) as watch:
+        await server.watch()
+        facts = len(recorder.facts)
+        await server.asked("list", 4)
+        assert len(recorder.facts) == facts
+        assert watch.standing.lists == 1
+        assert watch.standing.connected
+
+
+async def test_the_self_check_waits_for_a_stream_that_is_a_moment_behind(server, recorder, folder):
+    server.items = [tenant(1, 1, 90, ("a",))]
+    async with watching(server, folder, recorder, resync_seconds=0.2) as watch:
+        wire = await server.watch()
+        server.version, server.items = 120, [tenant(1, 2, 110, ("b",))]
+        await server.asked("list", 2)
+        await wire.send(event("MODIFIED", tenant(1, 2, 110, ("b",))), bookmark(125))
+        server.version = 125
+        await server.asked("list", 3)
+        assert watch.standing.lists == 1
+    assert recorder.anomalies("watch_missed") == []
+
+
+async def test_a_self_check_whose_list_fails_is_made_again_later(server, recorder, folder):
+    async with watching(server, folder, recorder, resync_seconds=0.1) as watch:
+        await server.watch()
+        server.lists = [status(410, "Expired"), Answer(200, b"{", cut=True)]
+        await server.asked("list", 4)
+        assert watch.standing.lists == 1
+        assert watch.standing.connected
+
+
+# --- a log of a life --------------------------------------------------------------------------------------
+
+
+async def test_the_log_names_what_happened_in_constant_words(server, recorder, folder):
+    with capture_logs() as logs:
+        async with watching(server, folder, recorder) as watch:
+            wire = await established(server, recorder)
+            await caught_up(watch)
+            await wire.send(event("ADDED", tenant(9, 1, 150, ("a",))))
+            await recorder.told(Seen, tenant_uid=uid(9))
+            await wire.send(error_line(410, "Expired"))
+            await server.watch()
+            await caught_up(watch)
+    assert [line["event"] for line in logs] == [
+        "watch_listed",
+        "watch_opened",
+        "watch_caught_up",
+        "watch_lost",
+        "watch_listed",
+        "watch_opened",
+        "watch_caught_up",
+    ]
+    assert json.dumps(logs)  # plain values
+    assert not recorder.of(Anomaly, kind="watch_missed")
