@@ -14,7 +14,6 @@ from sidecar.answers import Answered
 from sidecar.cluster import Cluster
 from sidecar.errors import Misconfigured, Unavailable
 from tests.support.scripted import (
-    PATH,
     Answer,
     bookmark,
     event,
@@ -333,7 +332,3 @@ def test_commands_that_need_no_cluster_do_not_pay_for_kubernetes_asyncio():
     script = "import sys, sidecar.watch, sidecar.cluster; print('kubernetes_asyncio' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
-
-
-def test_the_path_is_the_one_the_scripts_use():
-    assert Cluster(None, "pieced.ch", "v1alpha1", "piecedtenants")._path == PATH
