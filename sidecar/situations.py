@@ -198,7 +198,7 @@ def _probed(now: Probing | Watching, probed: Probed) -> Next:
 def _troubled(now: Situation, trouble: Trouble) -> Next:
     match trouble:
         case Expired():
-            return Next(now if isinstance(now, Listing) else Listing(now.held, "expired"), pause=0.0)
+            return _expired(now)
         case Unreadable(kind=kind, excerpt=excerpt) if isinstance(now, Watching):
             anomaly = Anomaly(kind=kind, detail={"excerpt": excerpt, "version": now.held.version})
             return Next(Listing(now.held, "unreadable"), pause=0.0, anomaly=anomaly)
@@ -215,6 +215,15 @@ def _troubled(now: Situation, trouble: Trouble) -> Next:
         case Ended(after=after) if isinstance(now, Watching):
             return Next(_again(now), pause=None if after >= CALM else 0.0)
     raise _impossible(now, trouble)
+
+
+def _expired(now: Situation) -> Next:
+    if isinstance(now, Listing):
+        return Next(now, pause=0.0)
+    # A position that has moved was good: list at once, for the gap grows until then. One that was refused
+    # right after its list may be refused after the next one too.
+    moved = now.held is not None and now.held.version != now.held.segment_from_version
+    return Next(Listing(now.held, "expired"), pause=None if moved else 0.0)
 
 
 def _again(now: Situation) -> Situation:

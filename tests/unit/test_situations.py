@@ -88,7 +88,8 @@ TROUBLE_BEFORE_A_STREAM = {
     "cut": (SAME, 0.0),
     "silent": (SAME, 0.0),
 }
-TROUBLE_OF_A_STREAM = TROUBLE_BEFORE_A_STREAM | {
+TROUBLE_WITH_A_POSITION = TROUBLE_BEFORE_A_STREAM | {"410": ("expired", None)}
+TROUBLE_OF_A_STREAM = TROUBLE_WITH_A_POSITION | {
     "error line": ("unreadable", 0.0),
     "no JSON": ("unreadable", 0.0),
     "missed": ("missed", 0.0),
@@ -106,8 +107,8 @@ TABLE = {
         "present version the same": (Opening(HELD.marked("100", LATER)), None),
         "present version below": ("ahead", 0.0),
     }
-    | TROUBLE_BEFORE_A_STREAM,
-    "opening": {"opened": (Watching(HELD, LATER), None)} | TROUBLE_BEFORE_A_STREAM,
+    | TROUBLE_WITH_A_POSITION,
+    "opening": {"opened": (Watching(HELD, LATER), None)} | TROUBLE_WITH_A_POSITION,
     "watching": {
         "present version above": (Watching(MARKED, T0, "150"), None),
         "present version the same": (Watching(HELD.marked("100", LATER), T0, "100"), None),
@@ -204,9 +205,10 @@ def test_a_list_that_was_overtaken_by_the_stream_is_not_taken_for_a_restored_ser
     assert isinstance(advance(overtaken, Probed("150", LATER, "100")).situation, Watching)
 
 
-def test_only_the_end_in_order_of_a_long_stream_goes_on_without_a_pause():
-    paused = {name: advance(WATCHING, HAPPENINGS[name]).pause for name in TROUBLE_OF_A_STREAM}
-    assert [name for name, pause in paused.items() if pause is None] == ["ended in order"]
+def test_a_fresh_position_that_is_refused_is_listed_again_only_after_a_pause():
+    assert advance(Opening(FRESH), Expired("410")).pause == 0.0
+    assert advance(Watching(FRESH, LATER), Expired("410")).pause == 0.0
+    assert advance(Watching(FRESH.moved("201", LATER), LATER), Expired("410")).pause is None
 
 
 def test_a_step_without_trouble_has_neither_pause_nor_anomaly():
