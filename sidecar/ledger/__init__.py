@@ -11,7 +11,7 @@ from datetime import datetime
 
 import asyncpg
 
-from sidecar.errors import Refused, Unavailable
+from sidecar.errors import Misconfigured, Refused, Unavailable
 from sidecar.facts import AnyFact
 from sidecar.ledger import statements
 from sidecar.ledger.filing import Filed, Filing
@@ -108,14 +108,20 @@ async def connected(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 async def connect(database_url: str) -> asyncpg.Connection:
     """A connection to a database that has our schema: applies the migrations that are due.
 
-    Raises the driver's errors, and those of `migrate`.
+    Raises the driver's errors, those of `migrate`, and `Misconfigured` for an address that is none.
     """
-    connection = await asyncpg.connect(
-        database_url,
-        timeout=_CONNECT_SECONDS,
-        command_timeout=_COMMAND_SECONDS,
-        server_settings={"application_name": "billing-sidecar"},
-    )
+    try:
+        connection = await asyncpg.connect(
+            database_url,
+            timeout=_CONNECT_SECONDS,
+            command_timeout=_COMMAND_SECONDS,
+            server_settings={"application_name": "billing-sidecar"},
+        )
+    except ValueError as error:  # the driver's own words may quote a part of the password
+        raise Misconfigured(
+            "DATABASE_URL is no address of a Postgres: postgresql://user:password@host:port/name, where "
+            "characters like / # @ in the password are written as %2F %23 %40"
+        ) from error
     try:
         await migrate(connection)
     except BaseException:
