@@ -7,7 +7,7 @@ died between COMMIT and confirm, adds nothing.
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -21,6 +21,9 @@ from sidecar.spool import Spool
 # At most 1,000 facts a transaction, so that nobody holds the writer's lock for long (design, "Several replicas").
 _MOST_FACTS = 1_000
 
+_SET_ASIDE = "set_aside"
+"""The kind of anomaly that tells, in the ledger, of a fact that was set aside."""
+
 _log = structlog.get_logger()
 
 
@@ -31,6 +34,14 @@ class Delivers(Protocol):
         """Stores the facts and what follows from them; committed when it returns."""
 
 
+class _Owed(NamedTuple):
+    """A fact as the spool gave it out: its number there, its bytes, and what they say."""
+
+    number: int
+    body: bytes
+    fact: AnyFact
+
+
 class Flush:
     """The loop that empties the spool."""
 
@@ -39,9 +50,7 @@ class Flush:
         self._ledger = ledger
         self._backoff = Backoff()
         self._limit = _MOST_FACTS
-        self.last_turn_at = (
-            time.monotonic()
-        )  # a loop that hangs is unhealthy; one that waits for Postgres is not
+        self.last_turn_at = time.monotonic()  # a loop that hangs is unhealthy; one that waits for Postgres is not
         self.waiting_for_postgres: str | None = None
 
     async def run(self) -> None:
@@ -69,39 +78,51 @@ class Flush:
         self.waiting_for_postgres = None
         return True
 
-    async def _pay(self, facts: Sequence[tuple[int, AnyFact]]) -> None:
-        if not facts:
+    async def _pay(self, owed: Sequence[_Owed]) -> None:
+        if not owed:
             return
         started = time.monotonic()
         try:
-            filed = await self._ledger.deliver([fact for _, fact in facts])
+            filed = await self._ledger.deliver([each.fact for each in owed])
         except Refused as error:
-            if len(facts) == 1:
-                await self._set_aside(facts[0][0], encode(facts[0][1]), str(error))
+            if len(owed) == 1:
+                await self._give_up(owed[0], str(error))
                 return
-            middle = len(facts) // 2
-            await self._pay(facts[:middle])
-            await self._pay(facts[middle:])
+            middle = len(owed) // 2
+            await self._pay(owed[:middle])
+            await self._pay(owed[middle:])
             return
-        await self._spool.confirm([number for number, _ in facts])
-        _log.debug("flushed", facts=len(facts), seconds=round(time.monotonic() - started, 4))
+        await self._spool.confirm([each.number for each in owed])
+        _log.debug("flushed", facts=len(owed), seconds=round(time.monotonic() - started, 4))
         if filed.held_censuses:
-            _log.error(
-                "removals_held", censuses=filed.held_censuses, what_to_do="python -m sidecar accept-removals"
-            )
+            _log.error("removals_held", censuses=filed.held_censuses, what_to_do="python -m sidecar accept-removals")
 
-    async def _readable(self, taken: Sequence[tuple[int, bytes]]) -> list[tuple[int, AnyFact]]:
-        facts: list[tuple[int, AnyFact]] = []
+    async def _readable(self, taken: Sequence[tuple[int, bytes]]) -> list[_Owed]:
+        owed: list[_Owed] = []
         for number, body in taken:
             try:
-                facts.append((number, decode(body)))
+                owed.append(_Owed(number, body, decode(body)))
             except msgspec.DecodeError as error:
                 await self._set_aside(number, body, f"this version cannot read the fact: {error}")
-        return facts
+        return owed
+
+    async def _give_up(self, owed: _Owed, reason: str) -> None:
+        if isinstance(owed.fact, Anomaly) and owed.fact.kind == _SET_ASIDE:
+            # A note about the note would be refused too, and so on for ever. The fact that it speaks of stays in
+            # the spool with its reason; only the copy of it in the ledger is given up.
+            await self._spool.confirm([owed.number])
+            _log.error("set_aside_note_refused", number=owed.number, reason=reason)
+        else:
+            await self._set_aside(owed.number, owed.body, reason)
 
     async def _set_aside(self, number: int, body: bytes, reason: str) -> None:
-        text = body.decode("utf-8", errors="backslashreplace")
-        # As text inside JSON the fact is whole and cannot itself be refused: an escaped NUL stays escaped.
-        note = Anomaly(kind="set_aside", detail={"reason": reason, "fact": text})
+        # As text inside JSON the fact is whole, and nothing in it can itself be refused.
+        text = _storable(body.decode("utf-8", errors="backslashreplace"))
+        note = Anomaly(kind=_SET_ASIDE, detail={"reason": _storable(reason), "fact": text})
         await self._spool.set_aside(number, reason, encode(note))
         _log.error("fact_set_aside", number=number, reason=reason, bytes=len(body))
+
+
+def _storable(text: str) -> str:
+    """The text with a NUL shown as one: Postgres' text and jsonb cannot hold it."""
+    return text.replace("\0", "\\x00")

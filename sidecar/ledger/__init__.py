@@ -4,6 +4,7 @@
 what the caller can do: wait (`Unavailable`), or split the batch (`Refused`).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -88,6 +89,9 @@ class Ledger:
         except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             await self.close()  # an answer may be outstanding: this connection's state is not known any more
             raise Unavailable(f"Postgres does not answer: {error!r}") from error
+        except asyncio.CancelledError:
+            await self.close()  # for the same reason
+            raise
 
 
 @asynccontextmanager
