@@ -21,7 +21,9 @@ TimeSource = Literal["audit", "watch", "late"]
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="fact"):
-    """The root of all facts."""
+    """The root of all facts. `backfill`: the run that learnt it, if one did; what follows counts as its work."""
+
+    backfill: int | None = None
 
 
 class Seen(Fact, frozen=True, kw_only=True, tag="seen"):
@@ -97,6 +99,13 @@ class Adopted(Fact, frozen=True, kw_only=True, tag="adopted"):
     by: str
 
 
+class Backfilled(Fact, frozen=True, kw_only=True, tag="backfilled"):
+    """The run `backfill` has said all it learnt: it examined so many tenants and had these problems."""
+
+    tenants_examined: int
+    problems: tuple[str, ...] = ()
+
+
 class Attribution(Fact, frozen=True, kw_only=True, tag="attribution"):
     """Somebody asked for the generation (None: for the removal) that became `resource_version`."""
 
@@ -127,7 +136,7 @@ class Anomaly(Fact, frozen=True, kw_only=True, tag="anomaly"):
     to_at: datetime | None = None
 
 
-AnyFact = Seen | Removal | Census | Segment | Began | Adopted | Attribution | Anomaly
+AnyFact = Seen | Removal | Census | Segment | Began | Adopted | Backfilled | Attribution | Anomaly
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)

@@ -67,9 +67,7 @@ async def _ledger(settings: Settings) -> AsyncIterator[Ledger]:
 
 
 async def _record(settings: Settings, spool: Spool, ledger: Ledger, cluster: Cluster) -> None:
-    async def append(
-        facts: Sequence[AnyFact], tenants: Mapping[str, bytes | None], position: bytes | None
-    ) -> None:
+    async def append(facts: Sequence[AnyFact], tenants: Mapping[str, bytes | None], position: bytes | None) -> None:
         await spool.append([encode(fact) for fact in facts], tenants, position)
 
     if spool.moved_aside is not None:

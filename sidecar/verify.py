@@ -112,9 +112,7 @@ class Report:
             yield f"ANOMALY    {kind}: {count} rows of that kind in ledger.anomalies"
         checked = f"{self.tenants} tenants, {self.generations} generations, {self.events} events"
         verdict = "complete: nothing is missing" if self.complete else "incomplete: see the lines above"
-        agree = (
-            f"{len(self.differences)} differences" if self.differences else "every row follows from its facts"
-        )
+        agree = f"{len(self.differences)} differences" if self.differences else "every row follows from its facts"
         yield f"verified {checked}: {agree}; {verdict}"
 
 
@@ -153,8 +151,7 @@ async def check(connection: asyncpg.Connection) -> Report:
     async for tenant in connection.cursor(_TENANTS, prefetch=1000):
         observed = [_observed(row) for row in await observations.of(tenant["uid"])]
         written = [
-            Event(row["generation"], row["skill_id"], row["event_kind"])
-            for row in await events.of(tenant["uid"])
+            Event(row["generation"], row["skill_id"], row["event_kind"]) for row in await events.of(tenant["uid"])
         ]
         report.tenants += 1
         report.generations += len(observed)
@@ -183,17 +180,13 @@ def _differences(
     due = list(changes.of_history(observed, baseline_counts=bool(tenant["baseline_counts"])))
     for event in sorted(set(due) - set(written), key=lambda e: (e.generation, e.skill_id or "")):
         yield f"{_named(event)} has no row"
-    ended = changes.end(
-        tenant["created_at"], [*(tenant["requests"] or ()), *(tenant["removals"] or ()), successor]
-    )
+    ended = changes.end(tenant["created_at"], [*(tenant["requests"] or ()), *(tenant["removals"] or ()), successor])
     if tenant["deleted_at"] != ended and tenant["has_lifecycle"]:
         yield f"deleted_at is {tenant['deleted_at']}, the facts say {ended}"
     if tenant["has_lifecycle"] and tenant["lifecycle_created_at"] != tenant["created_at"]:
         yield f"created_at is {tenant['lifecycle_created_at']}, the facts say {tenant['created_at']}"
     if tenant["has_lifecycle"] != bool(tenant["baseline_counts"] or due or ended):
-        yield (
-            "has a lifecycle row before it was adopted" if tenant["has_lifecycle"] else "has no lifecycle row"
-        )
+        yield ("has a lifecycle row before it was adopted" if tenant["has_lifecycle"] else "has no lifecycle row")
 
 
 def _successors(namesakes: list[Any]) -> dict[str, datetime]:

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
+import msgspec
 
 from sidecar.errors import Misconfigured, Refused, Unavailable
 from sidecar.facts import AnyFact
 from sidecar.ledger import statements
-from sidecar.ledger.filing import Filed, Filing
+from sidecar.ledger.filing import Filed, Filing, file
 from sidecar.migrate import migrate
 
-__all__ = ["Delivered", "Filed", "Ledger", "connect", "connected"]
+__all__ = ["BackfillRun", "Delivered", "Filed", "Ledger", "connect", "connected"]
 
 # Seconds. A connection that cannot be made in 10 s is refused or blackholed; a statement has 30 s in the server
 # (begin.sql), so an answer that takes 45 s will not come.
@@ -38,12 +39,27 @@ class Delivered:
     at: datetime
 
 
+@dataclass(frozen=True)
+class BackfillRun:
+    """What one run of the backfill has really inserted; `finished` once all its facts are delivered."""
+
+    finished: bool
+    tenants_examined: int
+    lifecycle_inserted: int
+    events_inserted: int
+    suspension_events_inserted: int
+    problems: list[str]
+
+
 class Ledger:
     """Delivers batches of facts, one transaction each."""
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
         self._connection: asyncpg.Connection | None = None
+        # The connection is for one transaction at a time: a second one begun within it would be a savepoint of
+        # the first, and "committed" before that is.
+        self._turn = asyncio.Lock()
 
     async def deliver(self, facts: Sequence[AnyFact]) -> Filed:
         """Files the facts and what follows from them, all or nothing; committed when this returns.
@@ -52,12 +68,31 @@ class Ledger:
         the COMMIT was lost), `Refused` (Postgres will never take it as it is), `Misconfigured` (stop).
         """
         async with self._transaction() as connection:
-            return await Filing(connection).file(facts)
+            return await file(connection, facts)
 
     async def accept_removals(self, accepted_by: str) -> int:
         """Ends the tenants that held censuses lack; returns how many. Raises as `deliver` does."""
         async with self._transaction() as connection:
             return await Filing(connection).accept_removals(accepted_by)
+
+    async def begin_backfill(self, asked_by: str) -> int:
+        """Opens a run; returns its number. Raises as `deliver` does."""
+        async with self._transaction() as connection:
+            run: int = await connection.fetchval(statements.BEGIN_BACKFILL, asked_by)
+        return run
+
+    async def backfill(self, run: int) -> BackfillRun:
+        """How far a run has come. Raises as `deliver` does."""
+        async with self._transaction() as connection:
+            (row,) = await connection.fetch(statements.SELECT_BACKFILL, run)
+        return BackfillRun(
+            finished=row["finished"],
+            tenants_examined=row["tenants_examined"],
+            lifecycle_inserted=row["lifecycle_inserted"],
+            events_inserted=row["events_inserted"],
+            suspension_events_inserted=row["suspension_events_inserted"],
+            problems=msgspec.json.decode(row["problems"], type=list[str]),
+        )
 
     async def delivered(self) -> Delivered | None:
         """Where delivery stands; None in a new ledger. Raises as `deliver` does."""
@@ -79,19 +114,20 @@ class Ledger:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[asyncpg.Connection]:
-        try:
-            if self._connection is None or self._connection.is_closed():
-                self._connection = await connect(self._database_url)
-            async with self._connection.transaction():
-                yield self._connection
-        except asyncpg.PostgresError as error:
-            raise translated(error) from error
-        except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-            await self.close()  # an answer may be outstanding: this connection's state is not known any more
-            raise Unavailable(f"Postgres does not answer: {error!r}") from error
-        except asyncio.CancelledError:
-            await self.close()  # for the same reason
-            raise
+        async with self._turn:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await connect(self._database_url)
+                async with self._connection.transaction():
+                    yield self._connection
+            except asyncpg.PostgresError as error:
+                raise translated(error) from error
+            except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+                await self.close()  # an answer may be outstanding: this connection's state is not known any more
+                raise Unavailable(f"Postgres does not answer: {error!r}") from error
+            except asyncio.CancelledError:
+                await self.close()  # for the same reason
+                raise
 
 
 @asynccontextmanager

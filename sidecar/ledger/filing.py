@@ -15,7 +15,19 @@ import asyncpg
 import msgspec
 
 from sidecar.errors import Misconfigured
-from sidecar.facts import Adopted, Anomaly, AnyFact, Attribution, Began, Census, Fact, Removal, Seen, Segment
+from sidecar.facts import (
+    Adopted,
+    Anomaly,
+    AnyFact,
+    Attribution,
+    Backfilled,
+    Began,
+    Census,
+    Fact,
+    Removal,
+    Seen,
+    Segment,
+)
 from sidecar.ledger import statements
 
 # Adopting 100,000 tenants in one statement would outlast its timeout; 2,000 keys take well under a second.
@@ -40,9 +52,35 @@ class Filed:
     suspension_events: int = 0
     held_censuses: int = 0
 
+    def add(self, other: "Filed") -> None:
+        """Counts what another part of the batch added, too."""
+        self.lifecycle += other.lifecycle
+        self.skill_events += other.skill_events
+        self.suspension_events += other.suspension_events
+        self.held_censuses += other.held_censuses
+
+
+async def file(connection: asyncpg.Connection, facts: Sequence[AnyFact]) -> Filed:
+    """Files one batch inside an open transaction of `connection` (the caller commits). Raises as `Filing.file`.
+
+    What a backfill's facts add is counted for that run alone, in this transaction.
+    """
+    await connection.execute(statements.BEGIN)
+    runs: dict[int | None, list[AnyFact]] = {None: []}
+    for fact in facts:
+        runs.setdefault(fact.backfill, []).append(fact)
+    total = Filed()
+    for run, some in runs.items():
+        filed = await Filing(connection).file(some)
+        if run is not None:
+            counts = (filed.lifecycle, filed.skill_events, filed.suspension_events)
+            await connection.execute(statements.COUNT_BACKFILL, run, *counts)
+        total.add(filed)
+    return total
+
 
 class Filing:
-    """One batch, inside an open transaction of `connection` (the caller commits)."""
+    """Facts of one origin, inside an open transaction of `connection` that holds the writer's lock."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
@@ -51,7 +89,6 @@ class Filing:
 
     async def file(self, facts: Sequence[AnyFact]) -> Filed:
         """Files all of them. Raises asyncpg's errors as they come; `Misconfigured` for a foreign cluster."""
-        await self._connection.execute(statements.BEGIN)
         for began in _of(facts, Began):
             await self._begin(began)
         await self._store_removals(_of(facts, Removal))  # before the events, whose times end with the tenant
@@ -62,6 +99,9 @@ class Filing:
             await self._adopt(adopted)
         for census in _of(facts, Census):
             await self._take_census(census)
+        for backfilled in _of(facts, Backfilled):
+            await self._repair()
+            await self._finish_backfill(backfilled)
         await self._write_lifecycle()
         await self._store_segments(_of(facts, Segment))
         return self._filed
@@ -79,15 +119,23 @@ class Filing:
             await self._write_baselines(row["started_at"], row["before"])
 
     async def _adopt(self, adopted: Adopted) -> None:
-        if await self._connection.fetchval(statements.STORE_ADOPTED, adopted.at, adopted.by) is not None:
-            await self._write_baselines(None, None)
+        for row in await self._connection.fetch(statements.STORE_ADOPTED, adopted.at, adopted.by):
+            await self._write_baselines(None, row["started_at"])
 
     async def _write_baselines(self, created_from: datetime | None, created_before: datetime | None) -> None:
         rows = await self._connection.fetch(statements.SELECT_BASELINES, created_from, created_before)
         self._changed.update(row["tenant_uid"] for row in rows)
-        await self._write_events(
-            [(row["tenant_uid"], row["generation"]) for row in rows if row["generation"]]
-        )
+        await self._write_events([(row["tenant_uid"], row["generation"]) for row in rows if row["generation"]])
+
+    async def _repair(self) -> None:
+        """Brings back what follows from the facts and has no row: a database restored in part."""
+        rows = await self._connection.fetch(statements.SELECT_UNWRITTEN)
+        await self._write_events([(row["tenant_uid"], row["generation"]) for row in rows], source="backfill")
+        self._changed.update(row["tenant_uid"] for row in await self._connection.fetch(statements.SELECT_ROWLESS))
+
+    async def _finish_backfill(self, done: Backfilled) -> None:
+        problems = _json.encode(done.problems).decode()
+        await self._connection.execute(statements.FINISH_BACKFILL, done.backfill, done.tenants_examined, problems)
 
     async def _store_seen(self, seen: Sequence[Seen]) -> None:
         if not seen:
@@ -118,20 +166,18 @@ class Filing:
             [s.time_source for s in seen],
         )
         if new:
-            await self._connection.execute(
-                statements.APPLY_EARLIER_CENSUSES, [row["tenant_uid"] for row in new]
-            )
+            await self._connection.execute(statements.APPLY_EARLIER_CENSUSES, [row["tenant_uid"] for row in new])
         await self._connection.execute(
             statements.FIND_CONTRADICTIONS, uids, generations, versions, digests, packages, suspended
         )
         self._changed.update(uids)
         await self._write_events(list(zip(uids, generations, strict=True)))
 
-    async def _write_events(self, keys: Sequence[tuple[str, int]]) -> None:
+    async def _write_events(self, keys: Sequence[tuple[str, int]], source: str | None = None) -> None:
         for start in range(0, len(keys), _KEYS_A_STATEMENT):
             some = keys[start : start + _KEYS_A_STATEMENT]
             row = await self._row(
-                statements.WRITE_EVENTS, [uid for uid, _ in some], [generation for _, generation in some]
+                statements.WRITE_EVENTS, [uid for uid, _ in some], [generation for _, generation in some], source
             )
             self._filed.skill_events += row["skill_events"]
             self._filed.suspension_events += row["suspension_events"]
@@ -222,9 +268,7 @@ class Filing:
 
     async def _write_lifecycle(self) -> None:
         if self._changed:
-            self._filed.lifecycle += await self._connection.fetchval(
-                statements.WRITE_LIFECYCLE, sorted(self._changed)
-            )
+            self._filed.lifecycle += await self._connection.fetchval(statements.WRITE_LIFECYCLE, sorted(self._changed))
 
     async def _row(self, statement: str, *arguments: object) -> asyncpg.Record:
         """The one row of a statement that always has one."""

@@ -1,5 +1,5 @@
--- Returns a row only the first time.
+-- Returns a row only the first time: since when tenants are ours without that (NULL: no list was made yet).
 UPDATE ledger.history
 SET adopted_at = $1, adopted_by = $2
 WHERE adopted_at IS NULL
-RETURNING adopted_at
+RETURNING started_at

@@ -1,24 +1,22 @@
 -- Files what a source saw as tenant, observation, sighting and org; keys that are known already stay as they
 -- are. Returns the tenants that were not known before.
--- $1..$16: one array a column, one element a fact.
+-- $1: facts `seen` as a JSON array.
 WITH given AS (
-    SELECT g.tenant_uid, g.generation, g.resource_version::numeric(39) AS resource_version, g.tenant_name,
-           g.zitadel_org_id, g.suspended, g.suspended_at, g.created_at, g.deletion_requested_at, g.unreadable,
-           g.source, g.content_sha256, g.at, g.not_before, g.time_source,
-           CASE WHEN g.packages IS NOT NULL THEN ARRAY(SELECT jsonb_array_elements_text(g.packages::jsonb)) END
-               AS packages
-    FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::boolean[],
-                $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::text[], $13::bytea[],
-                $14::timestamptz[], $15::timestamptz[], $16::text[])
-        AS g(tenant_uid, generation, resource_version, tenant_name, zitadel_org_id, packages, suspended,
-             suspended_at, created_at, deletion_requested_at, unreadable, source, content_sha256,
-             at, not_before, time_source)
+    SELECT tenant_uid, generation, resource_version, tenant_name, zitadel_org_id, packages,
+           coalesce(suspended, false) AS suspended, suspended_at, created_at, deletion_requested_at, unreadable,
+           source, at, not_before, time_source
+    FROM json_to_recordset($1::json)
+        AS g(tenant_uid uuid, generation bigint, resource_version numeric(39), tenant_name text, zitadel_org_id text,
+             packages text[], suspended boolean, suspended_at timestamptz, created_at timestamptz,
+             deletion_requested_at timestamptz, unreadable text, source text, at timestamptz, not_before timestamptz,
+             time_source text)
 ), observed AS (
     INSERT INTO ledger.observations (tenant_uid, generation, resource_version, tenant_name, packages, suspended,
                                      suspended_at, created_at, deletion_requested_at, unreadable, source,
                                      content_sha256)
     SELECT tenant_uid, generation, resource_version, tenant_name, packages, suspended,
-           suspended_at, created_at, deletion_requested_at, unreadable, source, content_sha256
+           suspended_at, created_at, deletion_requested_at, unreadable, source,
+           sha256(convert_to(json_build_array(packages, suspended)::text, 'UTF8'))
     FROM given
     ON CONFLICT (tenant_uid, generation) DO NOTHING
 ), sighted AS (

@@ -1,6 +1,7 @@
 -- Events follow from each given observation and its neighbours: packages gained are enabled, lost are disabled,
 -- the suspend flag rising is suspended, falling is resumed. What follows is added, nothing is changed.
--- $1, $2: tenant uids and generations, one pair an observation. Returns how many rows were new.
+-- $1, $2: tenant uids and generations, one pair an observation. $3: the source to name instead of the
+-- observation's own, or NULL. Returns how many rows were new.
 WITH given AS (
     SELECT DISTINCT tenant_uid, generation FROM unnest($1::uuid[], $2::bigint[]) AS g(tenant_uid, generation)
 ), touched AS (  -- a change is written at the upper of two neighbours: at the given one and at the next above it
@@ -15,7 +16,7 @@ WITH given AS (
         LIMIT 1
     ) above
 ), compared AS MATERIALIZED (
-    SELECT o.tenant_uid, o.generation, o.tenant_name, o.source, o.packages, o.suspended, o.recorded_at,
+    SELECT o.tenant_uid, o.generation, o.tenant_name, coalesce($3::text, o.source) AS source, o.packages, o.suspended, o.recorded_at,
            t.created_at, h.started_at,
            below.generation IS NULL AS baseline,
            coalesce(below.packages, '{}') AS packages_before,
@@ -23,7 +24,7 @@ WITH given AS (
     FROM touched
     JOIN ledger.observations o USING (tenant_uid, generation)
     JOIN ledger.tenants t USING (tenant_uid)
-    CROSS JOIN ledger.history h
+    JOIN ledger.history h ON h.id = 1
     LEFT JOIN LATERAL (
         SELECT b.generation, b.packages, b.suspended FROM ledger.observations b
         WHERE b.tenant_uid = o.tenant_uid AND b.generation < o.generation AND b.unreadable IS NULL

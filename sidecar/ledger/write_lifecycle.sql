@@ -1,11 +1,14 @@
 -- The lifecycle rows of the given tenants and of all others of their names: a tenant ends where the next one of
 -- its name begins. An inherited one has no row until it was adopted, changed, or ended.
 -- $1: tenant uids. Returns how many rows were new.
-WITH life AS MATERIALIZED (
+WITH named AS (
+    SELECT DISTINCT tenant_name FROM unnest($1::uuid[]) AS given(tenant_uid) JOIN ledger.tenants USING (tenant_uid)
+), life AS MATERIALIZED (
     SELECT t.tenant_uid, t.tenant_name, t.created_at, e.deleted_at, e.deleted_not_before, e.deleted_source,
            newest.zitadel_org_id, newest.first_version, first.source
-    FROM ledger.tenants t
-    CROSS JOIN ledger.history h
+    FROM named
+    JOIN ledger.tenants t USING (tenant_name)
+    JOIN ledger.history h ON h.id = 1
     LEFT JOIN ledger.ends e USING (tenant_uid)
     CROSS JOIN LATERAL (
         SELECT o.source FROM ledger.observations o WHERE o.tenant_uid = t.tenant_uid ORDER BY o.generation LIMIT 1
@@ -15,12 +18,11 @@ WITH life AS MATERIALIZED (
                (SELECT min(f.resource_version) FROM ledger.orgs f WHERE f.tenant_uid = t.tenant_uid) AS first_version
         FROM ledger.orgs o WHERE o.tenant_uid = t.tenant_uid ORDER BY o.resource_version DESC LIMIT 1
     ) newest
-    WHERE t.tenant_name IN (SELECT n.tenant_name FROM ledger.tenants n WHERE n.tenant_uid = ANY ($1::uuid[]))
-      AND (t.created_at >= h.started_at
-           OR h.adopted_at IS NOT NULL
-           OR e.deleted_at IS NOT NULL
-           OR EXISTS (SELECT FROM public.tenant_skill_events s WHERE s.tenant_uid = t.tenant_uid)
-           OR EXISTS (SELECT FROM public.tenant_suspension_events s WHERE s.tenant_uid = t.tenant_uid))
+    WHERE t.created_at >= h.started_at
+       OR h.adopted_at IS NOT NULL
+       OR e.deleted_at IS NOT NULL
+       OR EXISTS (SELECT FROM public.tenant_skill_events s WHERE s.tenant_uid = t.tenant_uid)
+       OR EXISTS (SELECT FROM public.tenant_suspension_events s WHERE s.tenant_uid = t.tenant_uid)
 ), written AS (
     INSERT INTO public.tenant_billing_lifecycle AS l (tenant_uid, tenant_name, zitadel_org_id, created_at,
                                                       deleted_at, deleted_not_before, deleted_source, source)

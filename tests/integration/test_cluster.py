@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar import requests
+from sidecar.cluster import requests
 from sidecar.answers import Answered
 from sidecar.cluster import Cluster
 from sidecar.errors import Misconfigured, Unavailable
@@ -234,7 +234,7 @@ async def test_another_server_in_the_kubeconfig_counts_from_the_next_request(ser
 
 
 async def test_an_exec_plugin_gives_the_token_and_is_asked_again_after_a_401(server, tmp_path, monkeypatch):
-    monkeypatch.setattr("sidecar.access._REFUSED_PAUSE", 0.0)
+    monkeypatch.setattr("sidecar.cluster.access._REFUSED_PAUSE", 0.0)
     runs = tmp_path / "runs"
     plugin = tmp_path / "plugin"
     credential = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential"}

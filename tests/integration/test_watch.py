@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from sidecar import positions
 from sidecar.backoff import Backoff
 from sidecar.errors import Misconfigured, SpoolFull
 from sidecar.facts import Anomaly, Began, Census, Removal, Seen, Segment
+from sidecar.watch import positions
 from tests.support.recorder import becomes, caught_up, spool_in, watching
 from tests.support.scripted import (
     CLUSTER,
@@ -444,7 +444,7 @@ async def test_a_stored_version_ahead_of_the_server_lists_again_and_follows_it_b
 async def test_a_server_restored_under_an_open_stream_is_noticed_by_the_next_probe(
     server, recorder, folder, monkeypatch
 ):
-    monkeypatch.setattr("sidecar.following._PROBE", 0.05)
+    monkeypatch.setattr("sidecar.watch.following._PROBE", 0.05)
     async with watching(server, folder, recorder):
         await established(server, recorder)
         server.version = 90

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.answers import TooLong
-from sidecar.lines import BEGINNING, Lines
+from sidecar.cluster.lines import BEGINNING, Lines
 
 LINE = st.binary(min_size=1, max_size=40).map(lambda b: b.replace(b"\n", b"."))
 

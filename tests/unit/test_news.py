@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sidecar.facts import Anomaly, Removal, Seen
-from sidecar.memory import Memory
-from sidecar.news import Bookmark, Change, Failure, Garbled, Unusable, read_item, read_line
-from sidecar.positions import Mark, Position
+from sidecar.watch.memory import Memory
+from sidecar.watch.news import Bookmark, Change, Failure, Garbled, Unusable, read_item, read_line
+from sidecar.watch.positions import Mark, Position
 from tests.support.scripted import LABEL, bookmark, error_line, event, tenant, uid
 
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar import positions
 from sidecar.facts import version_key
-from sidecar.positions import MARKS_MOST, Mark, Position
+from sidecar.watch import positions
+from sidecar.watch.positions import MARKS_MOST, Mark, Position
 
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)
 

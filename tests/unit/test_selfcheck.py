@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sidecar.memory import Memory
-from sidecar.news import Change, Unusable, read_item, read_line
-from sidecar.positions import Position
-from sidecar.selfcheck import SelfCheck, Timetable
+from sidecar.watch.memory import Memory
+from sidecar.watch.news import Change, Unusable, read_item, read_line
+from sidecar.watch.positions import Position
+from sidecar.watch.selfcheck import SelfCheck, Timetable
 from tests.support.scripted import LABEL, event, tenant, uid
 
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)

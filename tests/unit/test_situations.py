@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from sidecar.positions import Mark, Position
-from sidecar.situations import (
+from sidecar.watch.positions import Mark, Position
+from sidecar.watch.situations import (
     Delivered,
     Ended,
     Expired,

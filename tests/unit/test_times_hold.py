@@ -13,13 +13,13 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar import positions
 from sidecar.facts import Removal, Seen
-from sidecar.memory import Memory
-from sidecar.news import Change
-from sidecar.positions import Mark, Position
-from sidecar.situations import Delivered, Listing, Opened, Opening, Probed, Stalled, Watching, advance
 from sidecar.tenant import Tenant
+from sidecar.watch import positions
+from sidecar.watch.memory import Memory
+from sidecar.watch.news import Change
+from sidecar.watch.positions import Mark, Position
+from sidecar.watch.situations import Delivered, Listing, Opened, Opening, Probed, Stalled, Watching, advance
 from tests.support.scripted import uid
 
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from sidecar.answers import Page, Tenants
 from sidecar.facts import Anomaly, AnyFact, Began, Census
-from sidecar.memory import Memory
-from sidecar.news import Unusable, read_item
-from sidecar.positions import Mark, Position
-from sidecar.situations import Listing
 from sidecar.tenant import Tenant
+from sidecar.watch.memory import Memory
+from sidecar.watch.news import Unusable, read_item
+from sidecar.watch.positions import Mark, Position
+from sidecar.watch.situations import Listing
 
 PAGE = 500  # objects; client-go's page size, and as many facts as one append takes
 

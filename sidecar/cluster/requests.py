@@ -11,10 +11,10 @@ import aiohttp
 import msgspec
 from multidict import CIMultiDictProxy
 
-from sidecar.access import AccessReader
 from sidecar.answers import UNDECODABLE, Answered, Silent, TooLong
+from sidecar.cluster.access import AccessReader
+from sidecar.cluster.lines import Lines
 from sidecar.errors import SidecarError, Unavailable
-from sidecar.lines import Lines
 
 BODY_MOST = 64 * 2**20  # bytes; 500 objects of 128 KiB. Whoever asked asks for less at a time.
 _ERROR_MOST = 64 * 2**10  # bytes of a refusal that are read: a Status has a few hundred

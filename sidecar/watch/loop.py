@@ -13,16 +13,16 @@ from typing import NoReturn
 
 import structlog
 
-from sidecar import positions
 from sidecar.answers import Answered, Tenants
 from sidecar.backoff import Backoff
 from sidecar.errors import Misconfigured, Unavailable
-from sidecar.following import Following, probe
-from sidecar.listing import store_list
-from sidecar.memory import Memory
-from sidecar.positions import Position
-from sidecar.selfcheck import Timetable
-from sidecar.situations import (
+from sidecar.watch import positions
+from sidecar.watch.following import Following, probe
+from sidecar.watch.listing import store_list
+from sidecar.watch.memory import Memory
+from sidecar.watch.positions import Position
+from sidecar.watch.selfcheck import Timetable
+from sidecar.watch.situations import (
     CALM,
     Ended,
     Expired,
@@ -38,8 +38,8 @@ from sidecar.situations import (
     Situation,
     Trouble,
 )
-from sidecar.standing import Standing
-from sidecar.storing import Append, Storing
+from sidecar.watch.standing import Standing
+from sidecar.watch.storing import Append, Storing
 
 _TIMEOUT = (240, 360)  # seconds, at random: the server ends our watches, and no two replicas' at once
 

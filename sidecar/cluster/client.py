@@ -14,8 +14,8 @@ from typing import Self, TypeVar
 import msgspec
 
 from sidecar.answers import UNDECODABLE, Answered, Page, is_version
+from sidecar.cluster.requests import BODY_MOST, OpenStream, Oversized, Requests
 from sidecar.errors import Misconfigured, Unavailable
-from sidecar.requests import BODY_MOST, OpenStream, Oversized, Requests
 
 T = TypeVar("T")
 

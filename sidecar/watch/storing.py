@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
-from sidecar import positions
 from sidecar.backoff import Backoff
 from sidecar.errors import Unavailable
 from sidecar.facts import AnyFact
-from sidecar.memory import Memory
-from sidecar.positions import Position
-from sidecar.standing import Standing
+from sidecar.watch import positions
+from sidecar.watch.memory import Memory
+from sidecar.watch.positions import Position
+from sidecar.watch.standing import Standing
 
 Append = Callable[[Sequence[AnyFact], Mapping[str, bytes | None], bytes | None], Awaitable[None]]
 """Makes facts, tenants as last known (uid → bytes, None: gone) and the position (None: it stays) durable in

@@ -11,9 +11,9 @@ from datetime import datetime
 import msgspec
 
 from sidecar.facts import Anomaly, AnyFact, Removal, Seen, Source, TimeSource, version_key
-from sidecar.news import Change
-from sidecar.positions import Position
 from sidecar.tenant import Tenant
+from sidecar.watch.news import Change
+from sidecar.watch.positions import Position
 
 
 class Known(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, array_like=True):

@@ -10,12 +10,12 @@ import structlog
 from sidecar.answers import Silent, Stream, Tenants, TooLong
 from sidecar.errors import Unavailable
 from sidecar.facts import Anomaly, AnyFact, version_key
-from sidecar.listing import pages
-from sidecar.memory import Memory
-from sidecar.news import Bookmark, Change, Failure, Garbled, Unusable, excerpt, read_line
-from sidecar.pulse import STALL, Pulse
-from sidecar.selfcheck import SelfCheck, Timetable
-from sidecar.situations import (
+from sidecar.watch.listing import pages
+from sidecar.watch.memory import Memory
+from sidecar.watch.news import Bookmark, Change, Failure, Garbled, Unusable, excerpt, read_line
+from sidecar.watch.pulse import STALL, Pulse
+from sidecar.watch.selfcheck import SelfCheck, Timetable
+from sidecar.watch.situations import (
     Delivered,
     Ended,
     Expired,
@@ -28,8 +28,8 @@ from sidecar.situations import (
     Watching,
     advance,
 )
-from sidecar.standing import Standing
-from sidecar.storing import Storing
+from sidecar.watch.standing import Standing
+from sidecar.watch.storing import Storing
 
 _APPEND_MOST = 500  # lines an append: some 200 KB of facts, a few ms; what a kill can make us read again
 _PROBE = 30.0  # seconds between two LISTs with limit=1: the finest that a `not_before` can be

@@ -18,7 +18,7 @@ from typing import Literal
 import msgspec
 
 from sidecar.facts import Anomaly, version_key
-from sidecar.positions import Position
+from sidecar.watch.positions import Position
 
 Reason = Literal["first", "expired", "ahead", "unreadable", "missed"]
 """Why a complete list is needed."""

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterable
 
 from sidecar.facts import version_key
-from sidecar.memory import Memory
-from sidecar.news import Unusable
 from sidecar.tenant import Tenant
+from sidecar.watch.memory import Memory
+from sidecar.watch.news import Unusable
 
 SUSPECTS_MOST = 1000
 """Held at once. One that stays leads to a complete list, which needs no others; if all of these were only a

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from sidecar.situations import Happening, Next, Situation, Watching, advance
+from sidecar.watch.situations import Happening, Next, Situation, Watching, advance
 
 
 @dataclass
