@@ -106,6 +106,7 @@ CREATE TABLE ledger.orgs (
     recorded_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (tenant_uid, resource_version)
 );
+CREATE INDEX orgs_generation ON ledger.orgs (tenant_uid, generation, resource_version);
 
 -- Who asked for what became a version. Version 0: a removal whose version the source cannot know.
 CREATE TABLE ledger.attributions (

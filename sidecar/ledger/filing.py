@@ -5,7 +5,6 @@ follow from them, 5. lifecycle rows, removals and censuses. Why this order: of t
 neighbours at the same time, {1:a, 3:a} and {2:nothing} lost two of three events for good (measured).
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,10 +90,12 @@ class Filing:
         """Files all of them. Raises asyncpg's errors as they come; `Misconfigured` for a foreign cluster."""
         for began in _of(facts, Began):
             await self._begin(began)
-        await self._store_removals(_of(facts, Removal))  # before the events, whose times end with the tenant
+        removals = _of(facts, Removal)
+        await self._store(statements.STORE_REMOVALS, removals)  # before the events, whose times end with the tenant
+        self._changed.update(r.tenant_uid for r in removals)
         await self._store_seen(_of(facts, Seen))
-        await self._store_attributions(_of(facts, Attribution))
-        await self._store_anomalies(_of(facts, Anomaly))
+        await self._store(statements.STORE_ATTRIBUTIONS, _of(facts, Attribution))
+        await self._store(statements.STORE_ANOMALIES, _of(facts, Anomaly))
         for adopted in _of(facts, Adopted):
             await self._adopt(adopted)
         for census in _of(facts, Census):
@@ -103,7 +104,7 @@ class Filing:
             await self._repair()
             await self._finish_backfill(backfilled)
         await self._write_lifecycle()
-        await self._store_segments(_of(facts, Segment))
+        await self._store(statements.STORE_SEGMENTS, _of(facts, Segment))
         return self._filed
 
     async def _begin(self, began: Began) -> None:
@@ -140,38 +141,13 @@ class Filing:
     async def _store_seen(self, seen: Sequence[Seen]) -> None:
         if not seen:
             return
-        packages = [None if s.packages is None else _json.encode(s.packages).decode() for s in seen]
-        digests = [content_sha256(s.packages, suspended=s.suspended) for s in seen]
-        uids = [s.tenant_uid for s in seen]
-        generations = [s.generation for s in seen]
-        versions = [s.resource_version for s in seen]
-        suspended = [s.suspended for s in seen]
-        new = await self._connection.fetch(
-            statements.STORE_SEEN,
-            uids,
-            generations,
-            versions,
-            [s.tenant_name for s in seen],
-            [s.zitadel_org_id for s in seen],
-            packages,
-            suspended,
-            [s.suspended_at for s in seen],
-            [s.created_at for s in seen],
-            [s.deletion_requested_at for s in seen],
-            [s.unreadable for s in seen],
-            [s.source for s in seen],
-            digests,
-            [s.at for s in seen],
-            [s.not_before for s in seen],
-            [s.time_source for s in seen],
-        )
+        rows = _rows(seen)
+        new = await self._connection.fetch(statements.STORE_SEEN, rows)
         if new:
             await self._connection.execute(statements.APPLY_EARLIER_CENSUSES, [row["tenant_uid"] for row in new])
-        await self._connection.execute(
-            statements.FIND_CONTRADICTIONS, uids, generations, versions, digests, packages, suspended
-        )
-        self._changed.update(uids)
-        await self._write_events(list(zip(uids, generations, strict=True)))
+        await self._connection.execute(statements.FIND_CONTRADICTIONS, rows)
+        self._changed.update(s.tenant_uid for s in seen)
+        await self._write_events([(s.tenant_uid, s.generation) for s in seen])
 
     async def _write_events(self, keys: Sequence[tuple[str, int]], source: str | None = None) -> None:
         for start in range(0, len(keys), _KEYS_A_STATEMENT):
@@ -182,65 +158,9 @@ class Filing:
             self._filed.skill_events += row["skill_events"]
             self._filed.suspension_events += row["suspension_events"]
 
-    async def _store_removals(self, removals: Sequence[Removal]) -> None:
-        if not removals:
-            return
-        await self._connection.execute(
-            statements.STORE_REMOVALS,
-            [r.tenant_uid for r in removals],
-            [r.time_source for r in removals],
-            [r.at for r in removals],
-            [r.last_generation for r in removals],
-            [r.not_before for r in removals],
-        )
-        self._changed.update(r.tenant_uid for r in removals)
-
-    async def _store_attributions(self, attributions: Sequence[Attribution]) -> None:
-        if not attributions:
-            return
-        await self._connection.execute(
-            statements.STORE_ATTRIBUTIONS,
-            [a.tenant_uid for a in attributions],
-            [a.resource_version for a in attributions],
-            [a.source for a in attributions],
-            [a.request_key for a in attributions],
-            [a.generation for a in attributions],
-            [a.actor for a in attributions],
-            [_json.encode(a.actor_groups).decode() for a in attributions],
-            [a.impersonated_by for a in attributions],
-            [a.operation for a in attributions],
-            [a.how for a in attributions],
-            [a.audit_id for a in attributions],
-            [a.user_agent for a in attributions],
-            [_json.encode(a.source_ips).decode() for a in attributions],
-            [a.asked_at for a in attributions],
-            [a.answered_at for a in attributions],
-        )
-
-    async def _store_anomalies(self, anomalies: Sequence[Anomaly]) -> None:
-        if not anomalies:
-            return
-        await self._connection.execute(
-            statements.STORE_ANOMALIES,
-            [a.kind for a in anomalies],
-            [a.tenant_uid for a in anomalies],
-            [_json.encode(a.detail).decode() for a in anomalies],
-            [a.from_at for a in anomalies],
-            [a.to_at for a in anomalies],
-        )
-
-    async def _store_segments(self, segments: Sequence[Segment]) -> None:
-        if not segments:
-            return
-        # Each batch of the stream moves the same few ends: only the last of each is worth a row.
-        ends = {(s.from_version, s.from_at): s for s in sorted(segments, key=lambda s: s.to_at)}.values()
-        await self._connection.execute(
-            statements.STORE_SEGMENTS,
-            [s.from_version for s in ends],
-            [s.from_at for s in ends],
-            [s.to_version for s in ends],
-            [s.to_at for s in ends],
-        )
+    async def _store(self, statement: str, facts: Sequence[Fact]) -> None:
+        if facts:
+            await self._connection.execute(statement, _rows(facts))
 
     async def _take_census(self, census: Census) -> None:
         key = (census.version, census.sent_at)
@@ -289,9 +209,13 @@ def too_many_vanished(vanished: int, live: int) -> bool:
     return vanished > max(_VANISH_AT_MOST, _VANISH_SHARE * live) or vanished == live >= _VANISH_ALL_OF
 
 
-def content_sha256(packages: tuple[str, ...] | None, *, suspended: bool) -> bytes:
-    """The digest of what bills: equal for equal content, whoever saw it."""
-    return hashlib.sha256(_json.encode((packages, suspended))).digest()
+def _rows(facts: Sequence[Fact]) -> str:
+    """The facts as one JSON array, which the statements take apart: one parameter.
+
+    An array a column costs this process six times as much, because asyncpg looks at each element twice, and
+    Postgres only half as much (measured: 5.0 and 2.5 instead of 0.8 and 4.4 microseconds for a row of 16 columns).
+    """
+    return _json.encode(facts).decode()
 
 
 def _of(facts: Iterable[AnyFact], kind: type[F]) -> list[F]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sidecar.facts import AnyFact, Began, Removal, Seen
 from sidecar.ledger import Ledger
-from sidecar.ledger.filing import Filing
+from sidecar.ledger.filing import Filing, file
 from sidecar.verify import check
 from tests.conftest import Databases
 from tests.support.history import Gone, Version, World, reports, shuffled
@@ -27,10 +27,12 @@ VIEWS = {
     "occurred_at, not_before, time_source FROM ledger.skill_events ORDER BY 1, 6, 4",
     "suspension_events": "SELECT tenant_uid::text, tenant_name, zitadel_org_id, event_kind, generation, "
     "occurred_at, not_before, time_source FROM ledger.suspension_events ORDER BY 1, 5",
-    "skill_intervals": "SELECT tenant_uid::text, skill_id, started_at, ended_at FROM ledger.skill_intervals ORDER BY 1, 2, 3",
+    "skill_intervals": "SELECT tenant_uid::text, skill_id, started_at, ended_at FROM ledger.skill_intervals "
+    "ORDER BY 1, 2, 3",
     "lifecycle": "SELECT tenant_uid::text, tenant_name, zitadel_org_id, created_at, deleted_at, deleted_not_before, "
     "deleted_source FROM public.tenant_billing_lifecycle ORDER BY 1",
-    "missing": "SELECT tenant_uid::text, generation_from, generation_to, not_before, at FROM ledger.missing_generations ORDER BY 1, 2",
+    "missing": "SELECT tenant_uid::text, generation_from, generation_to, not_before, at "
+    "FROM ledger.missing_generations ORDER BY 1, 2",
     "open_ends": "SELECT tenant_uid::text, last_known_generation FROM ledger.open_ends ORDER BY 1",
     "gaps": "SELECT from_version, to_version FROM ledger.gaps ORDER BY 1",
 }
@@ -50,7 +52,7 @@ async def filed(address: str, batches: list[list[AnyFact]]) -> tuple[History, li
     await transaction.start()
     try:
         for batch in batches:
-            await Filing(connection).file(batch)
+            await file(connection, batch)
         # The guard against mass removals depends on the order, loudly; a person's word makes it the same again.
         await Filing(connection).accept_removals("test")
         return await read(connection), (await check(connection)).differences
@@ -124,9 +126,7 @@ def check_missing(world: World, facts: list[AnyFact], views) -> None:
     for uid in world.uids:
         known = {f.generation for f in facts if isinstance(f, Seen) and f.tenant_uid == uid}
         ends = [
-            f.last_generation
-            for f in facts
-            if isinstance(f, Removal) and f.tenant_uid == uid and f.last_generation
+            f.last_generation for f in facts if isinstance(f, Removal) and f.tenant_uid == uid and f.last_generation
         ]
         if known:
             lowest = min(known) if inherited(world, facts, uid) else 1

@@ -67,9 +67,7 @@ async def anomalies(sql: asyncpg.Connection) -> list[str]:
 
 
 async def ended(sql: asyncpg.Connection) -> dict[str, tuple]:
-    rows = await sql.fetch(
-        "SELECT tenant_name, deleted_at, deleted_source FROM public.tenant_billing_lifecycle"
-    )
+    rows = await sql.fetch("SELECT tenant_name, deleted_at, deleted_source FROM public.tenant_billing_lifecycle")
     return {row["tenant_name"]: (row["deleted_at"], row["deleted_source"]) for row in rows}
 
 
@@ -77,23 +75,19 @@ async def test_two_writers_that_bring_neighbours_at_once_lose_no_event(ledger_da
     other = Ledger(ledger_database)
     await ledger.deliver([BEGAN])
     await other.deliver([])
-    await asyncio.gather(
-        ledger.deliver([tenant(1, 1, "a"), tenant(1, 3, "a")]), other.deliver([tenant(1, 2)])
-    )
+    await asyncio.gather(ledger.deliver([tenant(1, 1, "a"), tenant(1, 3, "a")]), other.deliver([tenant(1, 2)]))
     await other.close()
     assert await events(sql) == [(1, "a", "enabled"), (2, "a", "disabled"), (3, "a", "enabled")]
 
 
-async def test_the_writers_lock_makes_the_second_wait_and_then_see_the_first(
-    ledger_database, ledger, sql
-) -> None:
+async def test_the_writers_lock_makes_the_second_wait_and_then_see_the_first(ledger_database, ledger, sql) -> None:
     await ledger.deliver([BEGAN, tenant(1, 1, "a"), tenant(1, 3, "a")])
     async with sql.transaction():
         await sql.execute("SELECT pg_advisory_xact_lock(7021963405412)")
         waiting = asyncio.create_task(ledger.deliver([tenant(1, 2)]))
         blocked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
         watcher = await asyncpg.connect(ledger_database)
-        while not await watcher.fetchval(blocked):
+        while not await watcher.fetchval(blocked):  # noqa: ASYNC110 - the event happens in Postgres
             await asyncio.sleep(0.01)
         await watcher.close()
         assert not waiting.done()
@@ -130,9 +124,7 @@ async def test_an_inherited_baseline_waits_for_adoption_and_a_change_does_not(le
         (7, "b", "enabled"),
         (8, "c", "enabled"),
     ]
-    times = await sql.fetch(
-        "SELECT DISTINCT occurred_at, time_source FROM ledger.skill_events WHERE generation < 8"
-    )
+    times = await sql.fetch("SELECT DISTINCT occurred_at, time_source FROM ledger.skill_events WHERE generation < 8")
     assert [tuple(row) for row in times] == [(minutes(-600), "assumed")]
     assert (await ledger.deliver([Adopted(at=minutes(10), by="again")])).skill_events == 0
     assert await sql.fetchval("SELECT count(*) FROM ledger.missing_generations") == 0
@@ -143,10 +135,8 @@ async def test_an_older_generation_becomes_the_baseline_and_the_same_rule_runs_a
     await ledger.deliver([BEGAN, tenant(1, 7, "b", **old), Adopted(at=minutes(9), by="test")])
     await ledger.deliver([tenant(1, 5, "a", source="audit", time_source="audit", at=minutes(-500), **old)])
     assert await events(sql) == [(5, "a", "enabled"), (7, "a", "disabled"), (7, "b", "enabled")]
-    rows = await sql.fetch(
-        "SELECT generation, occurred_at, time_source FROM ledger.skill_events ORDER BY generation"
-    )
-    assert [tuple(row) for row in rows][0] == (5, minutes(-600), "assumed")
+    rows = await sql.fetch("SELECT generation, occurred_at, time_source FROM ledger.skill_events ORDER BY generation")
+    assert tuple(rows[0]) == (5, minutes(-600), "assumed")
     assert {tuple(row)[2] for row in rows[1:]} == {"watch"}
 
 
@@ -167,9 +157,7 @@ async def test_inherited_and_gone_before_the_adoption_is_billed_after_it(ledger,
 
 
 async def test_an_earlier_first_list_of_another_replica_makes_tenants_ours(ledger, sql) -> None:
-    await ledger.deliver(
-        [Began(cluster_uid=CLUSTER, at=minutes(5)), tenant(1, 1, "a", created_at=minutes(3))]
-    )
+    await ledger.deliver([Began(cluster_uid=CLUSTER, at=minutes(5)), tenant(1, 1, "a", created_at=minutes(3))])
     assert await events(sql) == []
     await ledger.deliver([Began(cluster_uid=CLUSTER, at=minutes(2))])
     assert await events(sql) == [(1, "a", "enabled")]
@@ -184,13 +172,9 @@ async def test_an_earlier_first_list_of_another_replica_makes_tenants_ours(ledge
         (None, (minutes(-600), "assumed")),
     ],
 )
-async def test_a_suspended_baseline_takes_status_suspended_at_if_it_can_be_true(
-    ledger, sql, claimed, expected
-) -> None:
+async def test_a_suspended_baseline_takes_status_suspended_at_if_it_can_be_true(ledger, sql, claimed, expected) -> None:
     at = None if claimed is None else minutes(claimed)
-    seen = tenant(
-        1, 4, suspended=True, suspended_at=at, created_at=minutes(-600), at=minutes(2), time_source="late"
-    )
+    seen = tenant(1, 4, suspended=True, suspended_at=at, created_at=minutes(-600), at=minutes(2), time_source="late")
     await ledger.deliver([BEGAN, seen, Adopted(at=minutes(9), by="test")])
     row = await sql.fetchrow("SELECT occurred_at, time_source FROM ledger.suspension_events")
     assert tuple(row) == expected
@@ -249,9 +233,7 @@ async def test_a_census_ends_whom_it_lacks_and_says_since_when_it_may_be(ledger,
 
 
 async def test_a_census_ends_nobody_who_is_newer_than_it(ledger, sql) -> None:
-    await ledger.deliver(
-        [BEGAN, tenant(1, 1, "a"), tenant(2, 1, version=900), tenant(3, 1, created_at=minutes(25))]
-    )
+    await ledger.deliver([BEGAN, tenant(1, 1, "a"), tenant(2, 1, version=900), tenant(3, 1, created_at=minutes(25))])
     await ledger.deliver([census(20, 500, 1)])
     assert {name: at for name, (at, _) in (await ended(sql)).items()} == {
         "tenant-1": None,
@@ -350,9 +332,7 @@ async def test_an_unreadable_generation_is_not_missing_and_its_life_and_end_coun
     assert (await verify(sql)).differences == []
 
 
-async def test_missing_generations_are_listed_between_when_and_when_and_leave_once_supplied(
-    ledger, sql
-) -> None:
+async def test_missing_generations_are_listed_between_when_and_when_and_leave_once_supplied(ledger, sql) -> None:
     await ledger.deliver(
         [
             BEGAN,
@@ -361,9 +341,7 @@ async def test_missing_generations_are_listed_between_when_and_when_and_leave_on
             Removal(tenant_uid=uid(1), time_source="late", at=minutes(20), last_generation=7),
         ]
     )
-    missing = (
-        "SELECT generation_from, generation_to, not_before, at FROM ledger.missing_generations ORDER BY 1"
-    )
+    missing = "SELECT generation_from, generation_to, not_before, at FROM ledger.missing_generations ORDER BY 1"
     assert [tuple(r) for r in await sql.fetch(missing)] == [
         (1, 1, None, minutes(2)),
         (3, 4, None, minutes(9)),
@@ -385,7 +363,7 @@ async def test_gaps_are_what_no_segment_of_any_replica_covers(ledger, sql) -> No
     assert await sql.fetch(gaps) == []
 
 
-async def test_the_delivered_position_is_the_newest_end_and_never_moves_back(ledger, sql) -> None:
+async def test_the_delivered_position_is_the_newest_end_and_never_moves_back(ledger) -> None:
     assert await ledger.delivered() is None
     await ledger.deliver([segment(100, 200, 0, 10)])
     await ledger.deliver([segment(100, 150, 0, 5), segment(9, 90, 1, 2)])
@@ -462,9 +440,7 @@ async def test_intervals_take_suspension_out_and_end_with_the_tenant(ledger, sql
     ],
     ids=["package", "name", "uid", "source", "version", "anomaly"],
 )
-async def test_what_postgres_will_never_take_is_refused_whole_and_the_next_batch_goes_on(
-    ledger, sql, bad
-) -> None:
+async def test_what_postgres_will_never_take_is_refused_whole_and_the_next_batch_goes_on(ledger, sql, bad) -> None:
     with pytest.raises(Refused):
         await ledger.deliver([BEGAN, tenant(2, 1, "a"), bad])
     assert await sql.fetchval("SELECT count(*) FROM ledger.observations") == 0
@@ -475,7 +451,8 @@ async def test_what_postgres_will_never_take_is_refused_whole_and_the_next_batch
 async def test_a_lost_connection_means_wait_and_the_next_delivery_connects_again(ledger, sql) -> None:
     await ledger.deliver([BEGAN])
     await sql.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'billing-sidecar' AND datname = current_database()"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'billing-sidecar' AND datname = current_database()"
     )
     with pytest.raises(Unavailable):
         await ledger.deliver([tenant(1, 1, "a")])
@@ -542,12 +519,14 @@ async def test_verify_names_each_kind_of_difference(ledger, sql) -> None:
     await sql.execute("DELETE FROM tenant_skill_events WHERE generation = 2 AND skill_id = 'b'")
     await sql.execute("UPDATE tenant_skill_events SET event_kind = 'disabled' WHERE tenant_name = 'tenant-2'")
     await sql.execute(
-        "INSERT INTO tenant_skill_events (tenant_uid, tenant_name, skill_id, event_kind, generation, occurred_at, time_source, source) "
+        "INSERT INTO tenant_skill_events (tenant_uid, tenant_name, skill_id, event_kind, generation, "
+        "occurred_at, time_source, source) "
         "VALUES ($1, 'tenant-1', 'a', 'enabled', 9, now(), 'watch', 'watch')",
         uid(1),
     )
     await sql.execute(
-        "UPDATE tenant_billing_lifecycle SET deleted_at = created_at, deleted_source = 'deletion' WHERE tenant_name = 'tenant-2'"
+        "UPDATE tenant_billing_lifecycle SET deleted_at = created_at, deleted_source = 'deletion' "
+        "WHERE tenant_name = 'tenant-2'"
     )
     await sql.execute("DELETE FROM tenant_billing_lifecycle WHERE tenant_name = 'tenant-1'")
     text = "\n".join((await verify(sql)).lines())

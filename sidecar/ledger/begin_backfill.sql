@@ -1,0 +1,1 @@
+INSERT INTO ledger.backfills (asked_by) VALUES ($1) RETURNING id
