@@ -58,7 +58,7 @@ async def database(postgres_server: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def ledgers(postgres_server: str) -> Iterator[Databases]:
-    """A way to make migrated, empty databases: `async with ledgers() as address`; copies of one template."""
+    """Makes migrated, empty databases, as copies of one template; each lasts for an `async with`."""
 
     async def migrated(name: str) -> None:
         admin = await asyncpg.connect(postgres_server)

@@ -454,7 +454,7 @@ async def test_a_server_restored_under_an_open_stream_is_noticed_by_the_next_pro
 
 async def test_a_silent_connection_has_a_deadline(server, recorder, folder, monkeypatch):
     monkeypatch.setattr("sidecar.watch.loop._TIMEOUT", (0, 0))
-    monkeypatch.setattr("sidecar.cluster._WATCH_SLACK", 0.2)
+    monkeypatch.setattr("sidecar.cluster.client._WATCH_SLACK", 0.2)
     async with watching(server, folder, recorder) as watch:
         await established(server, recorder)
         await resumed(server, recorder, watch)
