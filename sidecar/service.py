@@ -12,13 +12,13 @@ import structlog
 
 from sidecar.backoff import Backoff
 from sidecar.cluster import Cluster
-from sidecar.errors import Misconfigured, Unavailable
+from sidecar.errors import Unavailable
 from sidecar.facts import Adopted, Anomaly, AnyFact, encode, utc
 from sidecar.flush import Flush
-from sidecar.ledger import Ledger
+from sidecar.ledger import Delivered, Ledger
 from sidecar.settings import Settings
 from sidecar.spool import Kept, Spool
-from sidecar.watch import Watch
+from sidecar.watch import Watch, positions
 
 # Seconds. A new spool resumes from what the ledger has; a Postgres that takes longer than this to answer is
 # away, and recording must begin without it: then the first list is the start.
@@ -47,12 +47,10 @@ async def run(settings: Settings) -> None:
     ):
         flush = Flush(spool, ledger)
         async with asyncio.TaskGroup() as tasks:
-            flushing = tasks.create_task(flush.run())
-            recording = tasks.create_task(_record(settings, spool, ledger, cluster))
+            working = tasks.create_task(_work(settings, spool, ledger, cluster, flush))
             _log.info("started", spool=str(settings.spool))
             await stop.wait()
-            for task in (recording, flushing):
-                task.cancel()
+            working.cancel()
         await _flush_last(flush, spool)
     _log.info("stopped")
 
@@ -66,7 +64,24 @@ async def _ledger(settings: Settings) -> AsyncIterator[Ledger]:
         await ledger.close()
 
 
-async def _record(settings: Settings, spool: Spool, ledger: Ledger, cluster: Cluster) -> None:
+async def _work(settings: Settings, spool: Spool, ledger: Ledger, cluster: Cluster, flush: Flush) -> None:
+    """Flushes and records, both at once, for ever."""
+    kept = await spool.kept()
+    # Nothing may reach the ledger of another cluster, so whose facts these are is known first. A spool with a
+    # position says it itself: what it owes is paid although the cluster is away.
+    if kept.position is None:
+        ledger.of_cluster(await _patiently("cluster_awaited", cluster.uid))
+    else:
+        ledger.of_cluster(positions.decode(kept.position).cluster_uid)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(flush.run())
+        delivered = tasks.create_task(_patiently("ledger_awaited", ledger.delivered))
+        tasks.create_task(_record(settings, spool, cluster, kept, delivered))
+
+
+async def _record(
+    settings: Settings, spool: Spool, cluster: Cluster, kept: Kept, delivered: asyncio.Task[Delivered | None]
+) -> None:
     async def append(facts: Sequence[AnyFact], tenants: Mapping[str, bytes | None], position: bytes | None) -> None:
         await spool.append([encode(fact) for fact in facts], tenants, position)
 
@@ -74,7 +89,6 @@ async def _record(settings: Settings, spool: Spool, ledger: Ledger, cluster: Clu
         await append([Anomaly(kind="spool_corrupt", detail={"moved_to": spool.moved_aside.name})], {}, None)
     if settings.bootstrap == "auto":
         await append([Adopted(at=utc(time.time()), by="SIDECAR_BOOTSTRAP=auto")], {}, None)
-    kept = await spool.kept()
     cluster_uid = await _patiently("cluster_awaited", cluster.uid)
     await _patiently("resource_awaited", cluster.check_scope)
     watch = Watch(
@@ -85,26 +99,19 @@ async def _record(settings: Settings, spool: Spool, ledger: Ledger, cluster: Clu
         resync_seconds=settings.resync_seconds,
         start=kept.position,
         known=kept.tenants,
-        delivered=await _delivered(ledger, cluster_uid, kept),
+        delivered=await _resumable(delivered) if kept.position is None else None,
     )
     await watch.run()
 
 
-async def _delivered(ledger: Ledger, cluster_uid: str, kept: Kept) -> tuple[str, datetime] | None:
-    """Where delivery stands, for a spool that has no position of its own."""
-    try:
-        async with asyncio.timeout(_LEDGER_PATIENCE):
-            theirs = await _patiently("ledger_awaited", ledger.cluster_uid)
-            if theirs not in {None, cluster_uid}:
-                raise Misconfigured(
-                    f"DATABASE_URL is the ledger of cluster {theirs}, but KUBECONFIG leads to {cluster_uid}: "
-                    "one ledger records one cluster; correct one of the two"
-                )
-            delivered = await ledger.delivered() if kept.position is None else None
-    except TimeoutError:
+async def _resumable(delivered: asyncio.Task[Delivered | None]) -> tuple[str, datetime] | None:
+    """Where delivery stands, for a spool that has no position of its own; None if the ledger does not say."""
+    done, _ = await asyncio.wait({delivered}, timeout=_LEDGER_PATIENCE)
+    if not done:
         _log.warning("ledger_unreachable_at_start", seconds=_LEDGER_PATIENCE)
         return None
-    return None if delivered is None else (delivered.version, delivered.at)
+    found = delivered.result()
+    return None if found is None else (found.version, found.at)
 
 
 async def _patiently(event: str, ask: Callable[[], Awaitable[_T]]) -> _T:

@@ -56,6 +56,7 @@ class Ledger:
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
+        self._cluster_uid: str | None = None
         self._connection: asyncpg.Connection | None = None
         # The connection is for one transaction at a time: a second one begun within it would be a savepoint of
         # the first, and "committed" before that is.
@@ -100,11 +101,9 @@ class Ledger:
             row = await connection.fetchrow(statements.SELECT_DELIVERED)
         return Delivered(row["version"], row["at"]) if row is not None else None
 
-    async def cluster_uid(self) -> str | None:
-        """The cluster this ledger belongs to; None while no sidecar has said so. Raises as `deliver` does."""
-        async with self._transaction() as connection:
-            uid: str | None = await connection.fetchval("SELECT cluster_uid FROM ledger.history")
-        return uid
+    def of_cluster(self, cluster_uid: str) -> None:
+        """To be said before the first use: a ledger of another cluster is refused (`Misconfigured`) from then on."""
+        self._cluster_uid = cluster_uid
 
     async def close(self) -> None:
         """Ends the connection, if there is one."""
@@ -117,7 +116,7 @@ class Ledger:
         async with self._turn:
             try:
                 if self._connection is None or self._connection.is_closed():
-                    self._connection = await connect(self._database_url)
+                    self._connection = await self._connect()
                 async with self._connection.transaction():
                     yield self._connection
             except asyncpg.PostgresError as error:
@@ -128,6 +127,24 @@ class Ledger:
             except asyncio.CancelledError:
                 await self.close()  # for the same reason
                 raise
+
+    async def _connect(self) -> asyncpg.Connection:
+        connection = await connect(self._database_url)
+        try:
+            await self._check_cluster(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def _check_cluster(self, connection: asyncpg.Connection) -> None:
+        theirs = await connection.fetchval("SELECT cluster_uid FROM ledger.history")
+        if self._cluster_uid is not None and theirs not in {None, self._cluster_uid}:
+            raise Misconfigured(
+                f"DATABASE_URL is the ledger of the cluster whose kube-system namespace has uid {theirs}, but this "
+                f"sidecar watches {self._cluster_uid}: one ledger records one cluster; correct DATABASE_URL or "
+                "KUBECONFIG"
+            )
 
 
 @asynccontextmanager

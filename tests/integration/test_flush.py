@@ -147,7 +147,7 @@ async def test_one_bad_fact_is_set_aside_whole_and_the_rest_goes_on(flush, spool
     assert await generations(sql) == [("tenant-1", 1), ("tenant-3", 1)]
     (note,) = await notes(sql)
     assert decode(note["fact"].encode()) == bad
-    assert note["reason"].startswith("Postgres refuses the batch: 22021 ")
+    assert note["reason"].startswith("Postgres refuses the batch: 22")  # of class 22: data exception
     assert (await spool.depth()).set_aside == 1
 
 
