@@ -1,4 +1,4 @@
-"""One GET to the API server: sent with the present access, bounded, and its errors said in our words."""
+"""One request to the API server: sent with the present access, bounded, and its errors said in our words."""
 
 import asyncio
 import socket
@@ -55,15 +55,23 @@ class Requests:
         limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_ANSWER)
         with _translated(what):
             response = await self._send(path, query, limits, what)
-            try:
-                body = await _bounded(response, BODY_MOST)
-            except BaseException:
-                response.close()
-                raise
-            if body is None:
-                response.close()
-                raise Oversized
-            return body, response.headers
+            body = await _bounded_or_closed(response, BODY_MOST)
+        if body is None:
+            raise Oversized
+        return body, response.headers
+
+    async def post(self, path: str, content: bytes, what: str, most: int, seconds: float) -> bytes:
+        """The body, of `most` bytes at most, of a 200 or 201 to this JSON, within `seconds`.
+
+        Raises `Answered` for any other status, `Unavailable` when there is no answer or one that is too large.
+        """
+        limits = aiohttp.ClientTimeout(total=seconds)
+        with _translated(what):
+            response = await self._send(path, {}, limits, what, content)
+            body = await _bounded_or_closed(response, most)
+        if body is None:
+            raise Unavailable(f"{what}: the answer is above {most} bytes")
+        return body
 
     @asynccontextmanager
     async def stream(self, path: str, query: dict[str, str], what: str, silence: float) -> AsyncIterator["OpenStream"]:
@@ -81,15 +89,25 @@ class Requests:
             response.close()
 
     async def _send(
-        self, path: str, query: dict[str, str], limits: aiohttp.ClientTimeout, what: str
+        self,
+        path: str,
+        query: dict[str, str],
+        limits: aiohttp.ClientTimeout,
+        what: str,
+        content: bytes | None = None,
     ) -> aiohttp.ClientResponse:
+        """The answer, once it has begun with success. `content`: JSON to POST; None: a GET."""
         access = await self._access.present()
         headers = {"Accept": "application/json"}
         if access.authorization:
             headers["Authorization"] = access.authorization
-        response = await self._session.get(
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        response = await self._session.request(
+            "GET" if content is None else "POST",
             access.host + path,
             params=query,
+            data=content,
             headers=headers,
             timeout=limits,
             # With each request rather than with the session: a new CA, token or server counts from the next
@@ -99,7 +117,7 @@ class Requests:
             proxy=access.proxy,
             allow_redirects=False,  # the API server has none; a proxy's login page is no answer
         )
-        if response.status == 200:
+        if response.status == 200 or (response.status == 201 and content is not None):
             return response
         try:
             refusal = await _refusal(response, what)
@@ -162,6 +180,18 @@ def _translated(what: str) -> Iterator[None]:
         yield
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise Unavailable(f"{what}: {type(error).__name__}: {error}") from error
+
+
+async def _bounded_or_closed(response: aiohttp.ClientResponse, most: int) -> bytes | None:
+    """As `_bounded`; a connection on which something is left to read is closed."""
+    try:
+        body = await _bounded(response, most)
+    except BaseException:
+        response.close()
+        raise
+    if body is None:
+        response.close()
+    return body
 
 
 async def _bounded(response: aiohttp.ClientResponse, most: int) -> bytes | None:

@@ -1,0 +1,130 @@
+"""A few connections to Postgres for short requests, and what to do when they fail."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Self, TypeVar
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from msgspec import Struct
+
+from sidecar.billing import statements
+from sidecar.errors import Unavailable
+from sidecar.migrate import migrate
+
+# The API serves people and the portal's back end, a few requests a second; more wait for their turn. Each replica
+# has one more connection for delivering, and Postgres' own limit is 100 by default.
+_CONNECTIONS = 4
+
+# Seconds until a request has its connection, made anew or free again, or hears that Postgres is away. Somebody waits.
+_PATIENCE = 5.0
+
+# Seconds. The server ends a statement after 10 (begin.sql), so an answer that takes 15 will not come.
+_COMMAND = 15.0
+
+# Seconds an idle connection is kept: longer than between two requests of one person's work.
+_IDLE = 60.0
+
+# SQLSTATE classes (PostgreSQL manual, appendix A) that speak of what we sent: 21 cardinality, 22 data exception,
+# 23 integrity constraint, 42 syntax or access rule, P0 raised by a trigger. No waiting helps.
+_OURS = ("21", "22", "23", "42", "P0")
+
+T = TypeVar("T", bound=Struct)
+
+
+class Transaction:
+    """Statements of one transaction. `shape`: a struct with a field for each column."""
+
+    def __init__(self, connection: PoolConnectionProxy) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: str, *arguments: object) -> None:
+        """Runs it; what it returns is not of interest."""
+        await self._connection.execute(statement, *arguments)
+
+    async def records(self, statement: str, *arguments: object) -> list[Any]:
+        """All rows, each readable by its columns' names."""
+        return await self._connection.fetch(statement, *arguments)
+
+    async def rows(self, shape: type[T], statement: str, *arguments: object) -> list[T]:
+        """All rows."""
+        return [shape(**record) for record in await self.records(statement, *arguments)]
+
+    async def row(self, shape: type[T], statement: str, *arguments: object) -> T | None:
+        """The first row, or None."""
+        record = await self._connection.fetchrow(statement, *arguments)
+        return shape(**record) if record is not None else None
+
+    async def the_row(self, shape: type[T], statement: str, *arguments: object) -> T:
+        """The row of a statement that always has one; LookupError if it has not."""
+        found = await self.row(shape, statement, *arguments)
+        if found is None:
+            raise LookupError(f"no row from: {statement}")
+        return found
+
+
+class Database:
+    """Gives transactions. Made by `opened`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, database_url: str) -> AsyncIterator[Self]:
+        """A pool without connections yet, so that it can be opened while Postgres is away."""
+        pool = asyncpg.create_pool(
+            database_url,
+            min_size=0,
+            max_size=_CONNECTIONS,
+            command_timeout=_COMMAND,
+            max_inactive_connection_lifetime=_IDLE,
+            # Named prepared statements would outlive a transaction, which a pooler in transaction mode forbids.
+            statement_cache_size=0,
+            server_settings={"application_name": "billing-sidecar-api"},
+            init=_migrated,
+        )
+        async with pool:
+            try:
+                yield cls(pool)
+            finally:
+                pool.terminate()  # close() would wait for ever for a connection whose server is gone
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A transaction that may write; committed at the end of the block.
+
+        Raises `Unavailable` when Postgres is away, busy, or the answer to the COMMIT was lost; `Misconfigured`
+        when it is not the database of this release; asyncpg's own errors for statements that can never work.
+        """
+        with _translated():
+            async with self._pool.acquire(timeout=_PATIENCE) as connection, connection.transaction():
+                await connection.execute(statements.BEGIN)
+                yield Transaction(connection)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Transaction]:
+        """A transaction whose statements all read the same moment, and write nothing. Raises as `transaction`."""
+        with _translated():
+            async with (
+                self._pool.acquire(timeout=_PATIENCE) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                await connection.execute(statements.BEGIN)
+                yield Transaction(connection)
+
+
+async def _migrated(connection: asyncpg.Connection) -> None:
+    await migrate(connection)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if error.sqlstate is None or error.sqlstate[:2] in _OURS:
+            raise
+        raise Unavailable(f"Postgres cannot answer now: {error.sqlstate} {error}") from error
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise Unavailable(f"Postgres does not answer: {type(error).__name__} {error}".strip()) from error

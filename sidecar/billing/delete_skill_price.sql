@@ -1,0 +1,1 @@
+DELETE FROM public.skill_pricing WHERE skill_id = $1

@@ -1,0 +1,1 @@
+"""HTTP: routes, limits, status codes, who may call. No decisions and no SQL."""
