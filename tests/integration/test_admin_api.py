@@ -576,20 +576,20 @@ class TestHealth:
 
     async def test_a_well_process_is_healthy_and_ready_to_everybody(self, api: AdminApi):
         for path in ("//healthz", "//readyz", "//healthz?verbose"):
-            assert (await api.call("GET", path, token=None)).ok() == {"status": "ok"}
+            assert (await api.call("GET", path, bearer=None)).ok() == {"status": "ok"}
 
     async def test_what_is_wrong_is_said(self, api: AdminApi):
         api.vitals.ailing = ["the watch has been silent for 400 s", "the flush has not turned for 90 s"]
-        status, _, detail = (await api.call("GET", "//healthz", token=None)).error()
+        status, _, detail = (await api.call("GET", "//healthz", bearer=None)).error()
         assert status == 503
         assert detail == "; ".join(api.vitals.ailing)
-        assert (await api.call("GET", "//readyz", token=None)).status == 200
+        assert (await api.call("GET", "//readyz", bearer=None)).status == 200
         api.vitals.obstructed = ["the spool is full"]
-        assert (await api.call("GET", "//readyz", token=None)).error()[2] == "the spool is full"
+        assert (await api.call("GET", "//readyz", bearer=None)).error()[2] == "the spool is full"
 
     async def test_metrics_are_prometheus_text_of_what_was_measured(self, api: AdminApi):
         api.vitals.metrics.spool_facts.set(7)
-        answer = await api.call("GET", "//metrics", token=None)
+        answer = await api.call("GET", "//metrics", bearer=None)
         assert answer.headers["Content-Type"].startswith("text/plain; version=")
         assert "sidecar_spool_facts 7.0" in answer.text.splitlines()
         assert "sidecar_bootstrap_done 0.0" in answer.text.splitlines()
@@ -688,7 +688,7 @@ class TestPostgresAway:
                 assert "Postgres does not answer" in detail
                 assert "hunter2" not in detail
                 assert int(answer.headers["Retry-After"]) > 0
-            assert (await api.call("GET", "//healthz", token=None)).status == 200
+            assert (await api.call("GET", "//healthz", bearer=None)).status == 200
 
     async def test_connections_that_postgres_has_closed_are_replaced(self, api: AdminApi, sql: asyncpg.Connection):
         (await api.call("GET", "/pricing")).ok()

@@ -108,12 +108,12 @@ class AdminApi:
         body: Any = None,
         *,
         data: Any = None,
-        token: str | None = TOKEN,
+        bearer: str | None = TOKEN,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request. `path` below the billing API, or whole if it begins with two slashes."""
-        sent = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        sent = {"Authorization": f"Bearer {bearer}"} if bearer is not None else {}
         if body is not None or data is not None:
             sent["Content-Type"] = "application/json"
         async with self.session.request(
