@@ -27,4 +27,8 @@ def check(expected: Expected, found: msgspec.Struct | None) -> None:
     """
     if expected is None or (found is not None and (ANY in expected or version(found) in expected)):
         return
-    raise Changed("it was changed since you read it" if found is not None else "there is no such row (any more)")
+    raise Changed(
+        "it is not, or no longer, in the version that you name"
+        if found is not None
+        else "there is no such row (any more)"
+    )

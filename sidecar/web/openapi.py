@@ -9,7 +9,6 @@ import msgspec
 
 from sidecar.web.parameters import IN_PATHS
 from sidecar.web.problems import ErrorAnswer
-from sidecar.web.reading import IF_MATCH
 from sidecar.web.routing import Route
 
 Json = dict[str, Any]
@@ -83,8 +82,8 @@ def _parameters(route: Route) -> Iterator[Json]:
             schema["default"] = field.default
         yield {"name": field.encode_name, "in": "query", "required": field.required, "schema": schema}
     if route.conditional:
-        schema = {"type": "string", "pattern": IF_MATCH}
-        yield {"name": "If-Match", "in": "header", "required": False, "schema": schema}
+        meaning = "Entity tags as ETag has them, or *: done only if one of them is the present version."
+        yield {"name": "If-Match", "in": "header", "description": meaning, "schema": {"type": "string"}}
 
 
 def _json(shape: type[msgspec.Struct]) -> Json:
