@@ -1,14 +1,21 @@
 -- Ends the tenants that this census lacks: those that live, and those known to have ended only later.
 -- $1 version, $2 sent_at. Returns the tenants.
+WITH lacking AS MATERIALIZED (  -- sets that do not depend on the tenant are hashed once
+    SELECT t.tenant_uid, c.version, c.answered_at,
+           CASE WHEN t.tenant_uid IN (SELECT unnest(gone) FROM ledger.censuses
+                                      WHERE version = $1::text::numeric(39) AND sent_at = $2)
+                THEN c.not_before END AS not_before
+    FROM ledger.censuses c
+    JOIN ledger.tenants t ON t.created_at < c.sent_at
+    WHERE c.version = $1::text::numeric(39) AND c.sent_at = $2
+      AND t.tenant_uid NOT IN (SELECT unnest(uids) FROM ledger.censuses
+                               WHERE version = $1::text::numeric(39) AND sent_at = $2)
+)
 INSERT INTO ledger.removals (tenant_uid, source, at, not_before)
-SELECT t.tenant_uid, 'census', c.answered_at, CASE WHEN gone.listed IS NOT NULL THEN c.not_before END
-FROM ledger.censuses c
-JOIN ledger.tenants t ON t.created_at < c.sent_at
+SELECT l.tenant_uid, 'census', l.answered_at, l.not_before
+FROM lacking l
 LEFT JOIN ledger.ends e USING (tenant_uid)
-LEFT JOIN LATERAL unnest(c.gone) AS gone(listed) ON gone.listed = t.tenant_uid
-WHERE c.version = $1::text::numeric(39) AND c.sent_at = $2
-  AND (e.deleted_at IS NULL OR e.deleted_at > c.answered_at)
-  AND (SELECT max(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = t.tenant_uid) <= c.version
-  AND NOT EXISTS (SELECT FROM unnest(c.uids) AS listed WHERE listed = t.tenant_uid)
+WHERE (e.deleted_at IS NULL OR e.deleted_at > l.answered_at)
+  AND (SELECT max(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = l.tenant_uid) <= l.version
 ON CONFLICT (tenant_uid, source, at) DO NOTHING
 RETURNING tenant_uid::text

@@ -4,11 +4,4 @@
 SET LOCAL jit = off;  -- compiling costs more than these statements
 SET LOCAL statement_timeout = '30s';
 SET LOCAL idle_in_transaction_session_timeout = '30s';
-
-SET LOCAL plan_cache_mode = force_generic_plan;
-SET LOCAL enable_seqscan = off;
-SET LOCAL enable_bitmapscan = off;
-SET LOCAL enable_hashjoin = off;
-SET LOCAL enable_mergejoin = off;
-SET LOCAL join_collapse_limit = 1;
 SELECT pg_advisory_xact_lock(7021963405412);

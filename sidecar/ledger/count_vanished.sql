@@ -5,8 +5,11 @@ SELECT count(*) AS live, count(*) FILTER (WHERE vanished) AS vanished,
 FROM (
     SELECT t.tenant_name,
            t.created_at < c.sent_at
+           -- a set that does not depend on the tenant: hashed once, where a search in each array would be quadratic
+           AND t.tenant_uid NOT IN (SELECT unnest(uids) FROM ledger.censuses
+                                    WHERE version = $1::text::numeric(39) AND sent_at = $2)
            AND (SELECT max(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = t.tenant_uid) <= c.version
-           AND NOT EXISTS (SELECT FROM unnest(c.uids) AS listed WHERE listed = t.tenant_uid) AS vanished
+           AS vanished
     FROM ledger.tenants t
     LEFT JOIN ledger.ends e USING (tenant_uid)
     CROSS JOIN ledger.censuses c

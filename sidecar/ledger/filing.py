@@ -65,6 +65,7 @@ async def file(connection: asyncpg.Connection, facts: Sequence[AnyFact]) -> File
     What a backfill's facts add is counted for that run alone, in this transaction.
     """
     await connection.execute(statements.BEGIN)
+    await connection.execute(statements.READ_BY_KEY)
     runs: dict[int | None, list[AnyFact]] = {None: []}
     for fact in facts:
         runs.setdefault(fact.backfill, []).append(fact)
@@ -124,15 +125,15 @@ class Filing:
             await self._write_baselines(None, row["started_at"])
 
     async def _write_baselines(self, created_from: datetime | None, created_before: datetime | None) -> None:
-        rows = await self._connection.fetch(statements.SELECT_BASELINES, created_from, created_before)
+        rows = await self._at_large(statements.SELECT_BASELINES, created_from, created_before)
         self._changed.update(row["tenant_uid"] for row in rows)
         await self._write_events([(row["tenant_uid"], row["generation"]) for row in rows if row["generation"]])
 
     async def _repair(self) -> None:
         """Brings back what follows from the facts and has no row: a database restored in part."""
-        rows = await self._connection.fetch(statements.SELECT_UNWRITTEN)
+        rows = await self._at_large(statements.SELECT_UNWRITTEN)
         await self._write_events([(row["tenant_uid"], row["generation"]) for row in rows], source="backfill")
-        self._changed.update(row["tenant_uid"] for row in await self._connection.fetch(statements.SELECT_ROWLESS))
+        self._changed.update(row["tenant_uid"] for row in await self._at_large(statements.SELECT_ROWLESS))
 
     async def _finish_backfill(self, done: Backfilled) -> None:
         problems = _json.encode(done.problems).decode()
@@ -143,11 +144,12 @@ class Filing:
             return
         rows = _rows(seen)
         new = await self._connection.fetch(statements.STORE_SEEN, rows)
-        if new:
-            await self._connection.execute(statements.APPLY_EARLIER_CENSUSES, [row["tenant_uid"] for row in new])
+        if met := [uid for uid, generation in new if generation is None]:
+            await self._connection.execute(statements.APPLY_EARLIER_CENSUSES, met)
         await self._connection.execute(statements.FIND_CONTRADICTIONS, rows)
         self._changed.update(s.tenant_uid for s in seen)
-        await self._write_events([(s.tenant_uid, s.generation) for s in seen])
+        # What follows from an observation was written in the transaction that stored it.
+        await self._write_events([(uid, generation) for uid, generation in new if generation is not None])
 
     async def _write_events(self, keys: Sequence[tuple[str, int]], source: str | None = None) -> None:
         for start in range(0, len(keys), _KEYS_A_STATEMENT):
@@ -171,7 +173,7 @@ class Filing:
             is None
         ):
             return
-        count = await self._row(statements.COUNT_VANISHED, *key)
+        (count,) = await self._at_large(statements.COUNT_VANISHED, *key)
         if too_many_vanished(count["vanished"], count["live"]):
             await self._connection.execute(
                 statements.HOLD_CENSUS, *key, count["live"], count["vanished"], count["examples"]
@@ -179,16 +181,25 @@ class Filing:
             self._filed.held_censuses += 1
         else:
             await self.apply_census(*key)
-        await self._connection.execute(statements.FIND_RETURNED, *key)
+        await self._at_large(statements.FIND_RETURNED, *key)
 
     async def apply_census(self, version: str, sent_at: datetime) -> None:
         """Ends what the stored census lacks, whatever the guard would say."""
-        rows = await self._connection.fetch(statements.APPLY_CENSUS, version, sent_at)
+        rows = await self._at_large(statements.APPLY_CENSUS, version, sent_at)
         self._changed.update(row["tenant_uid"] for row in rows)
 
     async def _write_lifecycle(self) -> None:
-        if self._changed:
-            self._filed.lifecycle += await self._connection.fetchval(statements.WRITE_LIFECYCLE, sorted(self._changed))
+        uids = sorted(self._changed)
+        for start in range(0, len(uids), _KEYS_A_STATEMENT):
+            some = uids[start : start + _KEYS_A_STATEMENT]
+            self._filed.lifecycle += await self._connection.fetchval(statements.WRITE_LIFECYCLE, some)
+
+    async def _at_large(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
+        """The rows of a statement that looks at all tenants."""
+        await self._connection.execute(statements.READ_AT_LARGE)
+        rows = await self._connection.fetch(statement, *arguments)
+        await self._connection.execute(statements.READ_BY_KEY)
+        return rows
 
     async def _row(self, statement: str, *arguments: object) -> asyncpg.Record:
         """The one row of a statement that always has one."""
@@ -198,6 +209,7 @@ class Filing:
     async def accept_removals(self, accepted_by: str) -> int:
         """A person says that what the held censuses lack is gone. Returns how many tenants ended."""
         await self._connection.execute(statements.BEGIN)
+        await self._connection.execute(statements.READ_BY_KEY)
         for row in await self._connection.fetch(statements.ACCEPT_CENSUSES, accepted_by):
             await self.apply_census(row["version"], row["sent_at"])
         await self._write_lifecycle()

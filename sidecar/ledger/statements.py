@@ -9,6 +9,8 @@ def load(name: str) -> str:
 
 
 BEGIN = load("begin")
+READ_BY_KEY = load("read_by_key")
+READ_AT_LARGE = load("read_at_large")
 STORE_SEEN = load("store_seen")
 STORE_REMOVALS = load("store_removals")
 STORE_SEGMENTS = load("store_segments")

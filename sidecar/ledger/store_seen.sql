@@ -1,5 +1,5 @@
 -- Files what a source saw as tenant, observation, sighting and org; keys that are known already stay as they
--- are. Returns the tenants that were not known before.
+-- are. Returns the observations that are new, and with generation NULL the tenants that are.
 -- $1: facts `seen` as a JSON array.
 WITH given AS (
     SELECT tenant_uid, generation, resource_version, tenant_name, zitadel_org_id, packages,
@@ -19,6 +19,7 @@ WITH given AS (
            sha256(convert_to(json_build_array(packages, suspended)::text, 'UTF8'))
     FROM given
     ON CONFLICT (tenant_uid, generation) DO NOTHING
+    RETURNING tenant_uid, generation
 ), sighted AS (
     INSERT INTO ledger.sightings (tenant_uid, generation, source, at, not_before)
     SELECT tenant_uid, generation, time_source, at, not_before FROM given
@@ -29,8 +30,12 @@ WITH given AS (
     INSERT INTO ledger.orgs (tenant_uid, resource_version, generation, zitadel_org_id)
     SELECT tenant_uid, resource_version, generation, zitadel_org_id FROM given
     ON CONFLICT (tenant_uid, resource_version) DO NOTHING
+), met AS (
+    INSERT INTO ledger.tenants (tenant_uid, tenant_name, created_at)
+    SELECT tenant_uid, tenant_name, created_at FROM given
+    ON CONFLICT (tenant_uid) DO NOTHING
+    RETURNING tenant_uid
 )
-INSERT INTO ledger.tenants (tenant_uid, tenant_name, created_at)
-SELECT tenant_uid, tenant_name, created_at FROM given
-ON CONFLICT (tenant_uid) DO NOTHING
-RETURNING tenant_uid::text
+SELECT tenant_uid::text, generation FROM observed
+UNION ALL
+SELECT tenant_uid::text, NULL FROM met

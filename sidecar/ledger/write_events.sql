@@ -16,8 +16,8 @@ WITH given AS (
         LIMIT 1
     ) above
 ), compared AS MATERIALIZED (
-    SELECT o.tenant_uid, o.generation, o.tenant_name, coalesce($3::text, o.source) AS source, o.packages, o.suspended, o.recorded_at,
-           t.created_at, h.started_at,
+    SELECT o.tenant_uid, o.generation, o.tenant_name, coalesce($3::text, o.source) AS source, o.packages, o.suspended,
+           o.recorded_at, t.created_at, h.started_at,
            below.generation IS NULL AS baseline,
            coalesce(below.packages, '{}') AS packages_before,
            coalesce(below.suspended, false) AS suspended_before
@@ -57,7 +57,8 @@ WITH given AS (
     ) at
     LEFT JOIN LATERAL (
         SELECT s.not_before AS at FROM ledger.sightings s
-        WHERE s.tenant_uid = c.tenant_uid AND s.generation <= c.generation AND s.not_before IS NOT NULL
+        -- + 0: from the newest bound on, which is almost always the one, rather than along all generations
+        WHERE s.tenant_uid = c.tenant_uid AND s.generation + 0 <= c.generation AND s.not_before IS NOT NULL
         ORDER BY s.not_before DESC
         LIMIT 1
     ) not_before ON true

@@ -5,36 +5,42 @@ WITH named AS (
     SELECT DISTINCT tenant_name FROM unnest($1::uuid[]) AS given(tenant_uid) JOIN ledger.tenants USING (tenant_uid)
 ), life AS MATERIALIZED (
     SELECT t.tenant_uid, t.tenant_name, t.created_at, e.deleted_at, e.deleted_not_before, e.deleted_source,
-           newest.zitadel_org_id, newest.first_version, first.source
+           newest.zitadel_org_id
     FROM named
     JOIN ledger.tenants t USING (tenant_name)
     JOIN ledger.history h ON h.id = 1
     LEFT JOIN ledger.ends e USING (tenant_uid)
     CROSS JOIN LATERAL (
-        SELECT o.source FROM ledger.observations o WHERE o.tenant_uid = t.tenant_uid ORDER BY o.generation LIMIT 1
-    ) first
-    CROSS JOIN LATERAL (
-        SELECT o.zitadel_org_id,
-               (SELECT min(f.resource_version) FROM ledger.orgs f WHERE f.tenant_uid = t.tenant_uid) AS first_version
-        FROM ledger.orgs o WHERE o.tenant_uid = t.tenant_uid ORDER BY o.resource_version DESC LIMIT 1
+        SELECT o.zitadel_org_id FROM ledger.orgs o
+        WHERE o.tenant_uid = t.tenant_uid
+        ORDER BY o.resource_version DESC
+        LIMIT 1
     ) newest
     WHERE t.created_at >= h.started_at
        OR h.adopted_at IS NOT NULL
        OR e.deleted_at IS NOT NULL
-       OR EXISTS (SELECT FROM public.tenant_skill_events s WHERE s.tenant_uid = t.tenant_uid)
-       OR EXISTS (SELECT FROM public.tenant_suspension_events s WHERE s.tenant_uid = t.tenant_uid)
+       -- not EXISTS, for which Postgres may read the whole table once
+       OR (SELECT true FROM public.tenant_skill_events s WHERE s.tenant_uid = t.tenant_uid LIMIT 1)
+       OR (SELECT true FROM public.tenant_suspension_events s WHERE s.tenant_uid = t.tenant_uid LIMIT 1)
+), news AS MATERIALIZED (  -- looked up before: a conflict that changes nothing locks, and so writes, its row
+    SELECT n.*,
+           (SELECT o.source FROM ledger.observations o
+            WHERE o.tenant_uid = n.tenant_uid ORDER BY o.generation LIMIT 1) AS source,
+           (SELECT min(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = n.tenant_uid) AS first_version
+    FROM life n
+    LEFT JOIN public.tenant_billing_lifecycle l USING (tenant_uid)
+    WHERE l.tenant_uid IS NULL
+       OR (l.zitadel_org_id, l.deleted_at, l.deleted_not_before, l.deleted_source)
+          IS DISTINCT FROM (n.zitadel_org_id, n.deleted_at, n.deleted_not_before, n.deleted_source)
 ), written AS (
-    INSERT INTO public.tenant_billing_lifecycle AS l (tenant_uid, tenant_name, zitadel_org_id, created_at,
-                                                      deleted_at, deleted_not_before, deleted_source, source)
+    INSERT INTO public.tenant_billing_lifecycle (tenant_uid, tenant_name, zitadel_org_id, created_at,
+                                                 deleted_at, deleted_not_before, deleted_source, source)
     SELECT tenant_uid, tenant_name, zitadel_org_id, created_at, deleted_at, deleted_not_before, deleted_source, source
-    FROM life
+    FROM news
     ORDER BY created_at, first_version  -- one live row a name: the older ends before the newer begins
     ON CONFLICT (tenant_uid) DO UPDATE
         SET zitadel_org_id = excluded.zitadel_org_id, deleted_at = excluded.deleted_at,
             deleted_not_before = excluded.deleted_not_before, deleted_source = excluded.deleted_source
-        WHERE (l.zitadel_org_id, l.deleted_at, l.deleted_not_before, l.deleted_source)
-              IS DISTINCT FROM
-              (excluded.zitadel_org_id, excluded.deleted_at, excluded.deleted_not_before, excluded.deleted_source)
     RETURNING xmax = 0 AS inserted
 )
 SELECT count(*) FILTER (WHERE inserted) FROM written
