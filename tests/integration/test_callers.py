@@ -75,7 +75,7 @@ def reviewer() -> Reviewer:
             "expired": {"error": "token has expired"},
             "unaware": {"authenticated": True, "user": ALICE},
         },
-        rights={("/api/admin/billing/pricing", "get")},
+        rights={("/api/admin/billing/pricing", "get"), ("/api/admin/billing/pricing", "list")},
     )
 
 
@@ -186,7 +186,7 @@ class TestReviews:
         self, api: AdminApi, reviewer: Reviewer
     ):
         await api.call("GET", "/pricing?x=1", bearer="alices")
-        token_review, access_review = reviewer.asked
+        token_review, access_review, _ = reviewer.asked
         assert token_review["spec"] == {"token": "alices", "audiences": [AUDIENCE]}
         assert access_review["spec"] == {
             "user": ALICE["username"],
@@ -209,6 +209,25 @@ class TestReviews:
             assert (status, error) == (403, "forbidden"), (method, path)
             assert ALICE["username"] in detail
 
+    async def test_the_right_to_get_that_every_account_has_below_api_is_none_to_read(
+        self, api: AdminApi, reviewer: Reviewer
+    ):
+        reviewer.rights = {("/api/admin/billing/pricing", "get")}
+        status, _, detail = (await api.call("GET", "/pricing", bearer="alices")).error()
+        assert status == 403
+        assert "verbs get and list" in detail
+
+    @pytest.mark.parametrize("verb", ["list", "post", "put", "delete"])
+    async def test_with_a_verb_that_only_a_role_can_give_one_may_read(
+        self, api: AdminApi, reviewer: Reviewer, verb: str
+    ):
+        reviewer.rights = {("/api/admin/billing/pricing", "get"), ("/api/admin/billing/pricing", verb)}
+        assert (await api.call("GET", "/pricing", bearer="alices")).status == 200
+
+    async def test_a_verb_without_get_is_no_right_to_read(self, api: AdminApi, reviewer: Reviewer):
+        reviewer.rights = {("/api/admin/billing/pricing", "put")}
+        assert (await api.call("GET", "/pricing", bearer="alices")).status == 403
+
     async def test_without_a_token_nobody_learns_what_exists(self, api: AdminApi, reviewer: Reviewer):
         for path in ("/pricing", "/nothing", "//api/admin/else"):
             assert (await api.call("GET", path, bearer=None)).error()[:2] == (401, "unauthorized")
@@ -216,7 +235,7 @@ class TestReviews:
 
     async def test_a_right_just_granted_counts_at_once(self, api: AdminApi, reviewer: Reviewer):
         assert (await api.call("GET", "/tenants", bearer="alices")).status == 403
-        reviewer.rights.add(("/api/admin/billing/tenants", "get"))
+        reviewer.rights |= {("/api/admin/billing/tenants", "get"), ("/api/admin/billing/tenants", "list")}
         assert (await api.call("GET", "/tenants", bearer="alices")).status == 200
 
     async def test_a_yes_holds_for_a_minute_and_no_longer(self, api: AdminApi, reviewer: Reviewer, clock: Clock):
@@ -224,7 +243,7 @@ class TestReviews:
         reviewer.rights.clear()
         clock.now += 59.9
         assert (await api.call("GET", "/pricing", bearer="alices")).status == 200
-        assert (reviewer.count("TokenReview"), reviewer.count("SubjectAccessReview")) == (1, 1)
+        assert (reviewer.count("TokenReview"), reviewer.count("SubjectAccessReview")) == (1, 2)
         clock.now += 0.2
         assert (await api.call("GET", "/pricing", bearer="alices")).status == 403
 
@@ -238,7 +257,7 @@ class TestReviews:
         self, api: AdminApi, reviewer: Reviewer, monkeypatch: pytest.MonkeyPatch
     ):
         monkeypatch.setattr(callers_module, "_YESES", 2)
-        reviewer.rights |= {(f"/api/admin/billing/tenants/t{n}/timeline", "get") for n in range(3)}
+        reviewer.rights |= {(f"/api/admin/billing/tenants/t{n}/timeline", v) for n in range(3) for v in ("get", "list")}
         for n in (0, 1, 2, 2, 1, 0):
             assert (await api.call("GET", f"/tenants/t{n}/timeline", bearer="alices")).status == 404
         assert reviewer.count("TokenReview") == 4, "the last of the six was forgotten, the two before it were not"
