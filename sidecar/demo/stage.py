@@ -4,8 +4,8 @@ import asyncio
 import os
 import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -14,14 +14,13 @@ import aiohttp
 import asyncpg
 
 from sidecar.demo.apiserver import PIECED_TENANTS
-from sidecar.demo.postgres import embedded_postgres
-from sidecar.demo.processes import started, stopped
+from sidecar.demo.processes import killed, started, stopped
 from sidecar.errors import Misconfigured, SidecarError
 
 _START_SECONDS = 60.0
-"""How long the API server may take to start: one or two seconds are usual, on busy cores ten."""
+"""How long a server may take to start: one to three seconds are usual, on busy cores ten."""
 
-_TAIL = 10  # lines of a log that a message quotes: enough for the last error and what led to it
+_TAIL = 20  # lines of a log that a message quotes: the last error, its traceback, and what led to it
 
 
 class Broken(SidecarError):
@@ -59,8 +58,7 @@ class Stage:
     async def kill_sidecar(self) -> None:
         """Ends it as the kernel would (kill -9); returns when it is dead."""
         if self._sidecar is not None:
-            self._sidecar.kill()
-            await self._sidecar.wait()
+            await killed(self._sidecar)
             self._sidecar = None
 
     async def stop_sidecar(self) -> None:
@@ -76,8 +74,8 @@ class Stage:
     def check_sidecar(self) -> None:
         """Raises `Broken`, with the end of its log, if the sidecar has ended by itself."""
         if self._sidecar is not None and self._sidecar.returncode is not None:
-            log = "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL:])
-            raise Broken(f"the sidecar ended by itself with code {self._sidecar.returncode}; its log ends:\n{log}")
+            code = self._sidecar.returncode
+            raise Broken(f"the sidecar ended by itself with code {code}; its log ends:\n{_tail(self.log)}")
 
     async def ask(self, method: str, name: str = "", body: object = None, *, who: str) -> None:
         """One request about tenants to the API server, as `who`. Raises `Broken` if it is refused."""
@@ -124,11 +122,19 @@ async def set_up(given: str | None) -> AsyncIterator[Stage]:
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="billing-sidecar-demo-")))
-        database = stack.enter_context(_database(folder / "postgres", given))
+        database = given
+        if database is None:
+            data = str(folder / "postgres")
+            database = await stack.enter_async_context(
+                _serving("sidecar.demo.postgres", data, log=folder / "postgres.log")
+            )
         ledger = await _connected(database)
         stack.callback(ledger.terminate)
         await _check_unused(ledger, database)
-        api = await stack.enter_async_context(_api_server(folder))
+        kubeconfig = str(folder / "kubeconfig")
+        api = await stack.enter_async_context(
+            _serving("sidecar.demo.apiserver", "--kubeconfig", kubeconfig, log=folder / "apiserver.log")
+        )
         session = await stack.enter_async_context(aiohttp.ClientSession())
         stage = Stage(folder, database, given is None, api, session, ledger)
         stack.push_async_callback(stage.stop_sidecar)
@@ -140,15 +146,6 @@ def described(database: str) -> str:
     parts = urlsplit(database)
     host = parts.hostname or parse_qs(parts.query).get("host", ["localhost"])[0]
     return f"{parts.path.lstrip('/') or 'the default database'} on {host}"
-
-
-@contextmanager
-def _database(folder: Path, given: str | None) -> Iterator[str]:
-    if given is not None:
-        yield given
-        return
-    with embedded_postgres(folder) as address:
-        yield address
 
 
 async def _connected(database: str) -> asyncpg.Connection:
@@ -171,19 +168,20 @@ async def _check_unused(ledger: asyncpg.Connection, database: str) -> None:
         )
 
 
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-_TAIL:])
+
+
 @asynccontextmanager
-async def _api_server(folder: Path) -> AsyncIterator[str]:
-    """Runs the stand-in; gives its URL, which is the one line that it prints once it serves."""
-    log = folder / "apiserver.log"
+async def _serving(module: str, *arguments: str, log: Path) -> AsyncIterator[str]:
+    """Runs a server of the demo; gives its address, which is the one line that it prints once it serves."""
     with log.open("ab") as errors:
-        process = await started(
-            "sidecar.demo.apiserver", "--kubeconfig", str(folder / "kubeconfig"), stdout=PIPE, stderr=errors
-        )
+        process = await started(module, *arguments, stdout=PIPE, stderr=errors)
     try:
         async with asyncio.timeout(_START_SECONDS):
-            url = await process.stdout.readline() if process.stdout else b""
-        if not url:
-            raise Broken(f"the API server did not start:\n{log.read_text(errors='replace')}")
-        yield url.decode().strip()
+            address = await process.stdout.readline() if process.stdout else b""
+        if not address:
+            raise Broken(f"{module} did not start:\n{_tail(log)}")
+        yield address.decode().strip()
     finally:
         await stopped(process)

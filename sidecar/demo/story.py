@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 
 from sidecar.demo.apiserver import PIECED_TENANTS
 from sidecar.demo.landing import Landing
@@ -52,11 +53,13 @@ async def tell(*, fast: bool, keep: bool) -> int:
         asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
     story = asyncio.create_task(_story(Terminal(pauses=not fast), keep=keep))
     waiting = asyncio.create_task(interrupted.wait())
-    await asyncio.wait({story, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    if not story.done():
-        story.cancel()
-        await asyncio.wait({story})
+    try:
+        await asyncio.wait({story, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:  # also if Ctrl-C came before there was a handler for it, and has cancelled this task
+        waiting.cancel()
+        if not story.done():
+            story.cancel()
+            await asyncio.wait({story})
     if story.cancelled():
         return _INTERRUPTED
     story.result()
@@ -121,7 +124,7 @@ async def _keep(terminal: Terminal, stage: Stage) -> None:
         f"""echo '{tenant}"spec":{{"packages":["jitsi"]}}}}' | kubectl create --validate=false -f -""",
         "kubectl delete piecedtenant umbrella",
         f"""{embedded_psql()} {database} -c 'TABLE ledger.timeline'""",
-        f"DATABASE_URL={database} python -m sidecar verify",
+        f"DATABASE_URL={database} {sys.executable} -m sidecar verify",
         f"tail -f {stage.log}",
     ):
         terminal.say(f"  {line}")
