@@ -1,6 +1,7 @@
 """The OpenAPI document and the server say the same."""
 
 import asyncio
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 import schemathesis
 
 from sidecar.web.openapi import document
-from sidecar.web.routes import DOCUMENTED
+from sidecar.web.routes import DOCUMENTED, ROUTES
 from tests.conftest import Databases
 from tests.support.admin import TOKEN, admin_api
 
@@ -93,3 +94,11 @@ def test_unknown_fields_are_refused_by_every_body():
     assert bodies == {"NewPlatformPrices", "NewSkillPrice", "OrgConfig", "Confirmation"}
     for name in bodies:
         assert DOCUMENT["components"]["schemas"][name]["additionalProperties"] is False, name
+
+
+def test_the_guide_names_every_operation_and_no_other():
+    guide = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    told = set(re.findall(r"^\| `([A-Z]+ /[^`]*)` \|", guide, re.MULTILINE))
+    assert told == {f"{route.method} {route.path}" for route in ROUTES}
+    needs_caller = {f"{route.method} {route.path}" for route in ROUTES if route.needs_caller}
+    assert {each for each in told if f"`{each}` | anybody" not in guide} == needs_caller

@@ -1,6 +1,6 @@
-"""What several test folders share: a real API server, and the suite that both API servers must pass."""
+"""What several test folders share: a real API server, and the suites that run on more than one."""
 
 import pytest
 
-# It asserts, but is not named like a test module: without this its failures would show no values.
-pytest.register_assert_rewrite("tests.support.conformance")
+# They assert, but are not named like test modules: without this their failures would show no values.
+pytest.register_assert_rewrite("tests.support.conformance", "tests.support.seed_steps")
