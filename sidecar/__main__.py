@@ -57,6 +57,25 @@ async def _accept_removals(settings: Settings, arguments: argparse.Namespace) ->
     return 0
 
 
+async def _backfill(settings: Settings, arguments: argparse.Namespace) -> int:
+    from sidecar import service  # noqa: PLC0415 - as above
+
+    def progress(examined: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{examined} tenants examined", end="", file=sys.stderr, flush=True)
+
+    run = await service.backfill(settings, arguments.by, progress)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    print(
+        f"Backfill complete: {run.tenants_examined} tenants examined, {run.lifecycle_inserted} lifecycle rows, "
+        f"{run.events_inserted} events and {run.suspension_events_inserted} suspension events inserted."
+    )
+    for problem in run.problems:
+        print(f"problem: {problem}")
+    return 0
+
+
 async def _demo(_: Settings, arguments: argparse.Namespace) -> int:
     from sidecar.demo.story import tell  # noqa: PLC0415 - nothing else needs the demo's parts
 
@@ -84,6 +103,8 @@ def _parser() -> argparse.ArgumentParser:
         _verify,
         "derive the ledger from its facts again; exit 1 on a difference, list what is missing",
     )
+    backfill = command("backfill", _backfill, "record every living tenant once more, and adopt those older than us")
+    backfill.add_argument("--by", default=getpass.getuser(), help="who asks for it (default: you)")
     accept = command("accept-removals", _accept_removals, "end the tenants that held censuses lack")
     accept.add_argument("--by", default=getpass.getuser(), help="who says so (default: you)")
     demo = command("demo", _demo, "tell the main story on embedded parts")

@@ -22,6 +22,10 @@ class Unavailable(SidecarError):
         self.retry_after = retry_after
 
 
+class AlreadyRunning(SidecarError):
+    """What was asked for runs already, for somebody else: wait for it."""
+
+
 class SpoolFull(Unavailable):
     """The spool has reached its size limit, or its disk is full: nothing was stored, ask again later."""
 

@@ -50,13 +50,12 @@ class Flush:
         self._ledger = ledger
         self._backoff = Backoff()
         self._limit = _MOST_FACTS
-        self.last_turn_at = time.monotonic()  # a loop that hangs is unhealthy; one that waits for Postgres is not
+        self.busy_since: float | None = None  # of the turn under way, monotonic seconds: one that never ends is ill
         self.waiting_for_postgres: str | None = None
 
     async def run(self) -> None:
         """Delivers for ever. Ends only by cancellation, or by an error that a person must mend."""
         while True:
-            self.last_turn_at = time.monotonic()
             await self._spool.waiting()
             if await self.once():
                 self._backoff.reset()
@@ -65,6 +64,7 @@ class Flush:
 
     async def once(self) -> bool:
         """One turn: what waits now, up to one transaction's worth. False: Postgres is away, wait and try again."""
+        self.busy_since = time.monotonic()
         taken = await self._spool.take(self._limit)
         try:
             await self._pay(await self._readable(taken))
@@ -74,6 +74,8 @@ class Flush:
             self.waiting_for_postgres = str(error)
             _log.warning("flush_postponed", reason=str(error), facts=len(taken), next_batch=self._limit)
             return False
+        finally:
+            self.busy_since = None
         self._limit = min(_MOST_FACTS, self._limit * 2)
         self.waiting_for_postgres = None
         return True

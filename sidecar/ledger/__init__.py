@@ -95,6 +95,12 @@ class Ledger:
             problems=msgspec.json.decode(row["problems"], type=list[str]),
         )
 
+    async def adopted(self) -> bool:
+        """Whether the tenants older than our history were adopted. Raises as `deliver` does."""
+        async with self._transaction() as connection:
+            done: bool = await connection.fetchval("SELECT adopted_at IS NOT NULL FROM ledger.history")
+        return done
+
     async def delivered(self) -> Delivered | None:
         """Where delivery stands; None in a new ledger. Raises as `deliver` does."""
         async with self._transaction() as connection:

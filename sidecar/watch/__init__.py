@@ -1,5 +1,6 @@
 """Following every change of the tenants: situations and their transitions (pure), and the loop that obeys them."""
 
 from sidecar.watch.loop import Watch
+from sidecar.watch.standing import Standing
 
-__all__ = ["Watch"]
+__all__ = ["Standing", "Watch"]

@@ -164,6 +164,7 @@ class Following:
     async def _keep_probing(self) -> None:
         while True:
             self._probe_wanted.clear()
+            self._standing.turn()
             try:
                 self._hear(await probe(self._tenants, self._standing, self._standing.watching.held.version))
             except Unavailable as error:  # the stream may be well all the same, and ends by itself if not

@@ -93,7 +93,7 @@ class Memory:
             not_before = position.not_before(tenant.resource_version)
         if known is None or version_key(known.version) <= version_key(tenant.resource_version):
             self._remember(tenant)
-        return _seen(tenant, "watch", at, not_before, time_source)
+        return facts_of(tenant, "watch", at, not_before, time_source)
 
     def list_item(self, tenant: Tenant, at: datetime, passed: datetime | None) -> list[AnyFact]:
         """The facts in an item of a list answered at `at`; the memory follows the list; empty: no news.
@@ -105,7 +105,7 @@ class Memory:
             return []
         advanced = known is not None and known.generation < tenant.generation and known.packages is not None
         self._remember(tenant)
-        return _seen(tenant, "list", at, passed if advanced else None, "late")
+        return facts_of(tenant, "list", at, passed if advanced else None, "late")
 
     def absent(self, uids: set[str]) -> tuple[str, ...]:
         """The known uids that are not among these."""
@@ -122,7 +122,7 @@ class Memory:
         facts: list[AnyFact] = []
         if known is None or not known.tells(tenant):
             # The body is the last stored one, so we missed when it came to be: no bound on its time.
-            facts += _seen(tenant, "watch", at, None, time_source)
+            facts += facts_of(tenant, "watch", at, None, time_source)
         facts.append(
             Removal(
                 tenant_uid=tenant.uid,
@@ -161,9 +161,10 @@ def _shared(known: Known) -> Known:
     )
 
 
-def _seen(
+def facts_of(
     tenant: Tenant, source: Source, at: datetime, not_before: datetime | None, time_source: TimeSource
 ) -> list[AnyFact]:
+    """What a source says of a tenant that it saw at `at`: one fact, and an anomaly if it could not be read."""
     seen = Seen(
         tenant_uid=tenant.uid,
         generation=tenant.generation,

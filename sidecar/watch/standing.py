@@ -13,6 +13,7 @@ class Standing:
 
     `paused`: the spool takes nothing, and so nothing is read. `last_signal_at`: when the last line or answer
     arrived, monotonic seconds. `lost`: what ended a try, by reason, how often. `lists`: complete ones begun.
+    `turned_at`: when one of its loops last did something, if only waiting for an answer, monotonic seconds.
     """
 
     situation: Situation
@@ -20,12 +21,18 @@ class Standing:
     last_signal_at: float = field(default_factory=time.monotonic)
     lost: Counter[str] = field(default_factory=Counter)
     lists: int = 0
+    turned_at: float = field(default_factory=time.monotonic)
 
     def step(self, happening: Happening) -> Next:
         """Take the step that follows from what happened."""
         following = advance(self.situation, happening)
         self.situation = following.situation
+        self.turn()
         return following
+
+    def turn(self) -> None:
+        """The loops that belong to this watch are running."""
+        self.turned_at = time.monotonic()
 
     def signal(self) -> None:
         """The API server has said something."""

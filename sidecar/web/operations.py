@@ -9,7 +9,18 @@ from sidecar.billing.completeness import Completeness, completeness
 from sidecar.billing.prices import Moment
 from sidecar.facts import utc
 from sidecar.web.problems import Problem
-from sidecar.web.routing import BackfillResult, Call, Parts, Reply, Route
+from sidecar.web.routing import Call, Parts, Reply, Route
+
+
+class BackfillResult(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What a backfill found and really inserted. `problems`: tenants left out and why; absent if there are none."""
+
+    message: str
+    tenants_examined: int
+    lifecycle_inserted: int
+    events_inserted: int
+    suspension_events_inserted: int
+    problems: list[str] = []
 
 
 class Confirmation(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -48,7 +59,17 @@ class CompletenessAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def _backfill(parts: Parts, call: Call) -> Reply:
-    return Reply(await parts.backfills.run(call.by))
+    run = await parts.backfills.run(call.by)
+    return Reply(
+        BackfillResult(
+            message="Backfill complete.",
+            tenants_examined=run.tenants_examined,
+            lifecycle_inserted=run.lifecycle_inserted,
+            events_inserted=run.events_inserted,
+            suspension_events_inserted=run.suspension_events_inserted,
+            problems=run.problems,
+        )
+    )
 
 
 async def _accept_removals(parts: Parts, call: Call) -> Reply:

@@ -17,8 +17,8 @@ OrgId = Annotated[
 SkillId = Annotated[
     str,
     Meta(
-        pattern="^[A-Za-z0-9]([A-Za-z0-9._:@+-]{0,198}[A-Za-z0-9])?$",
-        description="a package as in spec.packages: 1 to 200 letters, digits, '-', '_', '.', ':', '@', '+'",
+        pattern="^[A-Za-z0-9]([A-Za-z0-9._:@+-]{0,251}[A-Za-z0-9])?$",
+        description="a package as in spec.packages: 1 to 253 letters, digits, '-', '_', '.', ':', '@', '+'",
         examples=["searxng-local-search"],
     ),
 ]

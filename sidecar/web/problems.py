@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from sidecar.billing.errors import Changed, Taken
-from sidecar.errors import Misconfigured, Unavailable
+from sidecar.errors import AlreadyRunning, Misconfigured, Unavailable
 
 ERRORS: Mapping[int, str] = {
     400: "bad_request",
@@ -50,10 +50,6 @@ class Problem(Exception):
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
-
-
-class AlreadyRunning(Exception):
-    """One is running, and there can only be one at a time: says which."""
 
 
 def answer(problem: Problem) -> web.Response:

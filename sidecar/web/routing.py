@@ -7,25 +7,18 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from sidecar.billing import Database
+from sidecar.ledger import BackfillRun
 from sidecar.spool import Depth
-
-
-class BackfillResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What a backfill found and really inserted. `problems`: tenants left out and why; absent if there are none."""
-
-    message: str
-    tenants_examined: int
-    lifecycle_inserted: int
-    events_inserted: int
-    suspension_events_inserted: int
-    problems: list[str] = []
 
 
 class Backfills(Protocol):
     """Who runs a backfill."""
 
-    async def run(self, asked_by: str) -> BackfillResult:
-        """Runs one to its end, for `asked_by`. Raises `AlreadyRunning`, or `Unavailable` saying what is waiting."""
+    async def run(self, asked_by: str) -> BackfillRun:
+        """Runs one for `asked_by`, until all of it is in the ledger.
+
+        Raises `AlreadyRunning`, or `Unavailable`, which says what is waiting.
+        """
         ...
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,13 +13,11 @@ import asyncpg
 import pytest
 
 from sidecar.billing import statements
-from sidecar.errors import Misconfigured, Unavailable
+from sidecar.errors import AlreadyRunning, Misconfigured, Unavailable
 from sidecar.facts import Adopted, Anomaly, AnyFact, Attribution, Began, Census, Removal, Seen, Segment, encode
 from sidecar.ledger import Ledger
 from sidecar.web import server
-from sidecar.web.problems import AlreadyRunning
-from sidecar.web.routing import BackfillResult
-from tests.support.admin import TOKEN, AdminApi, admin_api
+from tests.support.admin import NOTHING_NEW, TOKEN, AdminApi, admin_api
 from tests.support.ports import free_ports
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -151,6 +150,19 @@ class TestPlatformPrices:
                 assert detail.startswith(f"{field}: ")
         assert await sql.fetchrow("SELECT * FROM platform_pricing") == before
 
+    async def test_one_place_or_one_step_beyond_the_column_is_refused(self, api: AdminApi):
+        beyond = {
+            "tenantMonthlyFeeChf": ("0.001", "100000000"),
+            "tenantSetupFeeChf": ("0.001", "100000000"),
+            "threemaMessageChf": ("0.000001", "100000"),
+            "vatRateChli": ("8.105", "100.01"),
+        }
+        for field, values in beyond.items():
+            for value in values:
+                assert (await api.call("PUT", "/pricing", {**PRICES, field: value})).error()[0] == 422, (field, value)
+        for value in beyond["threemaMessageChf"]:
+            assert (await api.call("PUT", "/skills/a/price", {"dailyPriceChf": value})).error()[0] == 422, value
+
     @pytest.mark.parametrize(
         "given",
         [
@@ -184,6 +196,27 @@ class TestPlatformPrices:
         (winner,) = (answer for answer in answers if answer.status == 200)
         assert (await api.call("GET", "/pricing")).ok() == winner.body
         assert len(await history(sql)) == 1
+
+    async def test_a_version_is_compared_with_what_is_committed_when_its_turn_comes(
+        self, api: AdminApi, sql: asyncpg.Connection, ledger_database: str
+    ):
+        etag = (await api.call("GET", "/pricing")).etag
+        observer = await asyncpg.connect(ledger_database)
+        try:
+            async with sql.transaction():
+                await sql.execute("UPDATE platform_pricing SET tenant_monthly_fee_chf = 7")
+                put = asyncio.create_task(api.call("PUT", "/pricing", PRICES, headers={"If-Match": etag}))
+                waits = (
+                    "SELECT count(*) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+                async with asyncio.timeout(20):
+                    while not await observer.fetchval(waits):  # noqa: ASYNC110 - what Postgres does raises no Event
+                        await asyncio.sleep(0.01)
+            assert (await put).error()[0] == 412
+        finally:
+            await observer.close()
+        assert (await api.call("GET", "/pricing")).ok()["tenantMonthlyFeeChf"] == "7.00"
 
     async def test_without_if_match_the_last_write_wins_and_the_history_has_all(
         self, api: AdminApi, sql: asyncpg.Connection
@@ -256,7 +289,7 @@ class TestSkillPrices:
         assert (await api.call("DELETE", "/skills/a/price", headers=fresh)).status == 204
 
     async def test_a_skill_that_no_package_can_be_called_is_refused(self, api: AdminApi):
-        for skill in ("a%00", "%20", "a%0A", "-a", "a%2Fb", "ä", "a" * 201):
+        for skill in ("a%00", "%20", "a%0A", "-a", "a%2Fb", "ä", "a" * 254):
             status, _, detail = (await api.call("PUT", f"/skills/{skill}/price", {"dailyPriceChf": "1"})).error()
             assert status == 422, skill
             assert detail.startswith("skill_id: ")
@@ -548,14 +581,7 @@ class TestBackfill:
         assert api.backfills.asked_by == ["admin-token"]
 
     async def test_problems_are_in_the_answer_only_when_there_are_any(self, api: AdminApi):
-        api.backfills.answer = BackfillResult(
-            message="Backfill complete.",
-            tenants_examined=4,
-            lifecycle_inserted=3,
-            events_inserted=0,
-            suspension_events_inserted=0,
-            problems=["acme: spec.packages is no list"],
-        )
+        api.backfills.answer = replace(NOTHING_NEW, problems=["acme: spec.packages is no list"])
         body = (await api.call("POST", "/backfill")).ok()
         assert list(body)[-1] == "problems"
         assert body["problems"] == ["acme: spec.packages is no list"]

@@ -13,7 +13,7 @@ from sidecar.facts import Anomaly, AnyFact, Began, Seen, Segment, decode, encode
 from sidecar.flush import Flush
 from sidecar.ledger import Ledger
 from sidecar.spool import Spool
-from tests.support.ledger_reader import until
+from tests.support.waiting import until
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 BEGAN = Began(cluster_uid="c", at=NOON)

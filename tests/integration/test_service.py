@@ -16,9 +16,10 @@ from sidecar.demo.apiserver import Store, kubeconfig, serving
 from sidecar.demo.postgres import embedded_postgres
 from sidecar.spool import Spool
 from tests.support import scripted
-from tests.support.ledger_reader import LedgerReader, until
+from tests.support.ledger_reader import LedgerReader
 from tests.support.sidecar_process import Sidecar, sidecar
 from tests.support.tenants import Tenants
+from tests.support.waiting import until
 
 # 90 s of patience for a condition, several conditions a test, on busy cores.
 pytestmark = pytest.mark.timeout(300)

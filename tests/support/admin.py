@@ -11,22 +11,23 @@ from typing import Any
 import aiohttp
 
 from sidecar.billing import Database
-from sidecar.ledger import Ledger
+from sidecar.ledger import BackfillRun, Ledger
 from sidecar.metrics import Metrics
 from sidecar.settings import Address
 from sidecar.spool import Spool
 from sidecar.web.callers import Callers
-from sidecar.web.routing import BackfillResult, Parts
+from sidecar.web.routing import Parts
 from sidecar.web.server import serving
 
 BILLING = "/api/admin/billing"
 TOKEN = "correct-horse-battery-staple"  # noqa: S105 - of the tests alone
-NOTHING_NEW = BackfillResult(
-    message="Backfill complete.",
+NOTHING_NEW = BackfillRun(
+    finished=True,
     tenants_examined=4,
     lifecycle_inserted=0,
     events_inserted=0,
     suspension_events_inserted=0,
+    problems=[],
 )
 
 
@@ -34,10 +35,10 @@ NOTHING_NEW = BackfillResult(
 class ScriptedBackfills:
     """Answers what it was told to: a result, or an error that is raised."""
 
-    answer: BackfillResult | Exception = NOTHING_NEW
+    answer: BackfillRun | Exception = NOTHING_NEW
     asked_by: list[str] = field(default_factory=list)
 
-    async def run(self, asked_by: str) -> BackfillResult:
+    async def run(self, asked_by: str) -> BackfillRun:
         self.asked_by.append(asked_by)
         if isinstance(self.answer, Exception):
             raise self.answer

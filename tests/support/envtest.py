@@ -114,7 +114,7 @@ class Kubernetes:
         """Start both and install the definition and the users' rights."""
         tokens = [f'{token},{user},{user},"{USERS[user]}"' for user, token in self.tokens.items()]
         (self.folder / "tokens.csv").write_text("\n".join(tokens) + "\n")
-        self._start_etcd()
+        self.start_etcd()
         self.start_apiserver()
         for body in _RBAC:
             plural = f"{body['kind'].lower()}s"
@@ -167,6 +167,17 @@ class Kubernetes:
             self._apiserver.kill()  # nothing to save: etcd has it, and its folder goes too
         if self._etcd is not None:
             self._etcd.stop()
+
+    def stop_etcd(self) -> None:
+        """SIGTERM to etcd alone; its data are in `etcd_data`. Stop kube-apiserver first: it holds what it read."""
+        if self._etcd is None:
+            raise RuntimeError("etcd has not been started")
+        self._etcd.stop()
+
+    @property
+    def etcd_data(self) -> Path:
+        """The folder with all that etcd knows, to be copied or put back while it is stopped."""
+        return self.folder / "etcd"
 
     def compact_etcd(self) -> int:
         """Forget all revisions before the present one, physically; returns that revision."""
@@ -255,13 +266,14 @@ class Kubernetes:
             raise RuntimeError("kube-apiserver has not been started")
         return self._apiserver
 
-    def _start_etcd(self) -> None:
+    def start_etcd(self) -> None:
+        """Start etcd on the same port and with the data that are there; returns when it answers."""
         client, peer = (f"http://127.0.0.1:{port}" for port in (self._etcd_port, self._peer_port))
         self._etcd = Server(
             "etcd",
             [
                 asset("etcd"),
-                f"--data-dir={self.folder / 'etcd'}",
+                f"--data-dir={self.etcd_data}",
                 f"--listen-client-urls={client}",
                 f"--advertise-client-urls={client}",
                 f"--listen-peer-urls={peer}",

@@ -136,9 +136,7 @@ def _written(now: Version, kind: str, package: str, at: datetime) -> Version | N
     if kind == "toggle":
         return replace(spec, packages=tuple(sorted(set(now.packages) ^ {package})))
     if kind == "suspend":
-        return replace(
-            spec, suspended=not now.suspended, suspended_at=at if not now.suspended else now.suspended_at
-        )
+        return replace(spec, suspended=not now.suspended, suspended_at=at if not now.suspended else now.suspended_at)
     if kind == "label":
         return replace(now, org=None if now.org else f"org-{package}")
     if kind == "other":
@@ -221,9 +219,7 @@ def watched(world: World, windows: list[tuple[int, int]], delay: timedelta) -> I
             else:
                 before = memory.get(write.uid)
                 began = before is None or before.generation < write.generation
-                yield seen(
-                    write, at=at, time_source="watch", source="watch", not_before=mark if began else None
-                )
+                yield seen(write, at=at, time_source="watch", source="watch", not_before=mark if began else None)
                 memory[write.uid] = write
             if write.version % 4 == 0:
                 mark = write.at + STEP / 2
@@ -244,9 +240,7 @@ def audited(world: World, keep: set[int]) -> Iterator[AnyFact]:
         if isinstance(write, Version):
             yield seen(write, at=write.at + timedelta(milliseconds=1), time_source="audit", source="audit")
         else:
-            yield Removal(
-                tenant_uid=write.last.uid, time_source="audit", at=write.at + timedelta(milliseconds=1)
-            )
+            yield Removal(tenant_uid=write.last.uid, time_source="audit", at=write.at + timedelta(milliseconds=1))
 
 
 windows = (

@@ -68,8 +68,6 @@ def test_replaying_the_events_gives_each_generations_state_also_when_some_repeat
 
 
 def test_a_tenant_ends_at_the_least_of_all_ends_and_not_before_its_creation() -> None:
-    assert end(NOON, [None, NOON + timedelta(hours=2), NOON + timedelta(hours=1)]) == NOON + timedelta(
-        hours=1
-    )
+    assert end(NOON, [None, NOON + timedelta(hours=2), NOON + timedelta(hours=1)]) == NOON + timedelta(hours=1)
     assert end(NOON, [NOON - timedelta(seconds=1)]) == NOON
     assert end(NOON, [None]) is None

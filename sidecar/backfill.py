@@ -1,0 +1,138 @@
+"""The backfill: every living tenant once more, on a person's word, and the adoption of those older than us.
+
+It makes the same facts as the watch and takes the same way. What its facts really insert is counted by the ledger
+in the transactions that insert (`ledger.backfills`), so the answer is right after a crash, and with replicas.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+import structlog
+
+from sidecar.answers import Tenants
+from sidecar.errors import AlreadyRunning, Unavailable
+from sidecar.facts import Adopted, AnyFact, Backfilled, Census, utc
+from sidecar.ledger import BackfillRun, Ledger
+from sidecar.watch.listing import pages
+from sidecar.watch.memory import facts_of
+from sidecar.watch.news import Unusable
+
+# Seconds. The answer must come before a client or a proxy gives up (curl waits for ever, ingress-nginx 60 s); what
+# has been listed by then is on the disk, and is delivered and counted all the same.
+_DELIVERY_PATIENCE = 45.0
+
+# Seconds between two looks at the run's row; its last fact is delivered milliseconds after the one before.
+_LOOK = 0.1
+
+# Problems that an answer names; the anomalies have all of them.
+_NAMED = 100
+
+Append = Callable[[Sequence[AnyFact]], Awaitable[None]]
+"""Makes facts durable in the spool. Raises `Unavailable` (`SpoolFull`)."""
+
+_log = structlog.get_logger()
+
+
+class Backfill:
+    """Runs one backfill at a time in this process."""
+
+    def __init__(
+        self,
+        tenants: Tenants,
+        append: Append,
+        ledger: Ledger,
+        org_label: str,
+        progress: Callable[[int], None] = lambda examined: None,  # noqa: ARG005 - the default shows none
+    ) -> None:
+        """`progress` is told how many tenants have been examined, after each page."""
+        self._tenants = tenants
+        self._append = append
+        self._ledger = ledger
+        self._org_label = org_label
+        self._progress = progress
+        self._running = asyncio.Lock()
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way."""
+        return self._running.locked()
+
+    async def run(self, asked_by: str) -> BackfillRun:
+        """One run, until all it learnt is in the ledger; what it really inserted.
+
+        Raises `AlreadyRunning`; `Unavailable` when the API server, the spool or Postgres is away or too slow:
+        nothing is lost then, and a later run reports honestly what it inserts itself.
+        """
+        if self.running:
+            raise AlreadyRunning("a backfill is running already; ask again when it has ended")
+        async with self._running:
+            started = time.monotonic()
+            number = await self._ledger.begin_backfill(asked_by)
+            _log.info("backfill_started", run=number, asked_by=asked_by)
+            await self._list(number, asked_by)
+            done = await self._delivered(number)
+            _log.info(
+                "backfill_finished",
+                run=number,
+                tenants=done.tenants_examined,
+                lifecycle=done.lifecycle_inserted,
+                events=done.events_inserted,
+                suspensions=done.suspension_events_inserted,
+                problems=len(done.problems),
+                seconds=round(time.monotonic() - started, 2),
+            )
+            return done
+
+    async def _list(self, number: int, asked_by: str) -> None:
+        first = None
+        uids: list[str] = []
+        problems: list[str] = []
+        examined = nameless = 0
+        async for page, items in pages(self._tenants, self._org_label):
+            first = first or page
+            facts: list[AnyFact] = []
+            for item in items:
+                examined += 1
+                if isinstance(item, Unusable):
+                    facts.append(item.anomaly())
+                    problems.append(f"{item.uid or 'an object without identity'}: {item.reason}")
+                    nameless += item.uid is None
+                else:
+                    facts += facts_of(item, "backfill", page.answered_at, None, "late")
+                    if item.unreadable is not None:
+                        problems.append(f"{item.name}: {item.unreadable}")
+                if item.uid is not None:
+                    uids.append(item.uid)
+            await self._append([msgspec.structs.replace(fact, backfill=number) for fact in facts])
+            self._progress(examined)
+            _log.info("backfill_listed", run=number, tenants=examined)
+        if first is not None and not nameless:  # else a living tenant that has no name would be taken for gone
+            census = Census(
+                version=first.version,
+                sent_at=first.sent_at,
+                answered_at=first.answered_at,
+                uids=tuple(uids),
+                backfill=number,
+            )
+            await self._append([census])
+        await self._append(
+            [
+                Adopted(at=utc(time.time()), by=asked_by, backfill=number),
+                Backfilled(tenants_examined=examined, problems=tuple(problems[:_NAMED]), backfill=number),
+            ]
+        )
+
+    async def _delivered(self, number: int) -> BackfillRun:
+        try:
+            async with asyncio.timeout(_DELIVERY_PATIENCE):
+                while not (run := await self._ledger.backfill(number)).finished:  # noqa: ASYNC110 - in Postgres
+                    await asyncio.sleep(_LOOK)
+        except TimeoutError as error:
+            raise Unavailable(
+                f"run {number} has listed every tenant, but Postgres has not taken all of it in "
+                f"{_DELIVERY_PATIENCE:.0f} s; what waits in the spool will be delivered. Ask again later",
+                retry_after=30,
+            ) from error
+        return run

@@ -1,0 +1,115 @@
+"""Recording: what is known before the first line is read, then watch and flush, both at once, for ever."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+import structlog
+
+from sidecar.backoff import Backoff
+from sidecar.cluster import Cluster
+from sidecar.errors import Unavailable
+from sidecar.facts import Adopted, Anomaly, AnyFact, encode, utc
+from sidecar.flush import Flush
+from sidecar.ledger import Delivered, Ledger
+from sidecar.settings import Settings
+from sidecar.spool import Kept, Spool
+from sidecar.watch import Standing, Watch, positions
+
+# Seconds. A new spool resumes from what the ledger has; a Postgres that takes longer than this to answer is
+# away, and recording must begin without it: then the first list is the start.
+_LEDGER_PATIENCE = 20.0
+
+# Seconds. Often enough to be found in a day's log, too seldom to fill it.
+_REMINDER = 3600.0
+
+_T = TypeVar("_T")
+_log = structlog.get_logger()
+
+
+class Recorder:
+    """The watch of one cluster, and the flush of what it records."""
+
+    def __init__(self, settings: Settings, spool: Spool, ledger: Ledger, cluster: Cluster, flush: Flush) -> None:
+        self._settings = settings
+        self._spool = spool
+        self._ledger = ledger
+        self._cluster = cluster
+        self._flush = flush
+        self._watch: Watch | None = None
+
+    @property
+    def standing(self) -> Standing | None:
+        """Where the watch stands; None until there is one."""
+        return self._watch.standing if self._watch is not None else None
+
+    async def append(
+        self, facts: Sequence[AnyFact], tenants: Mapping[str, bytes | None] | None = None, position: bytes | None = None
+    ) -> None:
+        """Makes facts durable, with the tenants as last known and the position. Raises `SpoolFull`, `Unavailable`."""
+        await self._spool.append([encode(fact) for fact in facts], tenants or {}, position)
+
+    async def work(self) -> None:
+        """Flushes and records until it is cancelled. Raises an ExceptionGroup with what must end the process."""
+        kept = await self._spool.kept()
+        # Nothing may reach the ledger of another cluster, so whose facts these are is known first. A spool with a
+        # position says it itself: what it owes is paid although the cluster is away.
+        if kept.position is None:
+            self._ledger.of_cluster(await _patiently("cluster_awaited", self._cluster.uid))
+        else:
+            self._ledger.of_cluster(positions.decode(kept.position).cluster_uid)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._flush.run())
+            delivered = tasks.create_task(_patiently("ledger_awaited", self._ledger.delivered))
+            tasks.create_task(self._record(kept, delivered))
+            tasks.create_task(self._remind())
+
+    async def _remind(self) -> None:
+        """Until a person has adopted what is older than us, its billing waits: said again every hour."""
+        while not await _patiently("ledger_awaited", self._ledger.adopted):
+            _log.warning("adoption_awaited", what_to_do="POST /api/admin/billing/backfill")
+            await asyncio.sleep(_REMINDER)
+
+    async def _record(self, kept: Kept, delivered: asyncio.Task[Delivered | None]) -> None:
+        if self._spool.moved_aside is not None:
+            moved_to = self._spool.moved_aside.name
+            await self.append([Anomaly(kind="spool_corrupt", detail={"moved_to": moved_to})])
+        if self._settings.bootstrap == "auto":
+            await self.append([Adopted(at=utc(time.time()), by="SIDECAR_BOOTSTRAP=auto")])
+        cluster_uid = await _patiently("cluster_awaited", self._cluster.uid)
+        await _patiently("resource_awaited", self._cluster.check_scope)
+        self._watch = Watch(
+            self._cluster,
+            self.append,
+            cluster_uid=cluster_uid,
+            org_label=self._settings.org_label,
+            resync_seconds=self._settings.resync_seconds,
+            start=kept.position,
+            known=kept.tenants,
+            delivered=await _resumable(delivered) if kept.position is None else None,
+        )
+        await self._watch.run()
+
+
+async def _resumable(delivered: asyncio.Task[Delivered | None]) -> tuple[str, datetime] | None:
+    """Where delivery stands, for a spool that has no position of its own; None if the ledger does not say."""
+    done, _ = await asyncio.wait({delivered}, timeout=_LEDGER_PATIENCE)
+    if not done:
+        _log.warning("ledger_unreachable_at_start", seconds=_LEDGER_PATIENCE)
+        return None
+    found = delivered.result()
+    return None if found is None else (found.version, found.at)
+
+
+async def _patiently(event: str, ask: Callable[[], Awaitable[_T]]) -> _T:
+    """The answer, however long the other side is away. `event` is logged at each try that fails."""
+    backoff = Backoff()
+    while True:
+        try:
+            return await ask()
+        except Unavailable as error:
+            wait = backoff.wait(error.retry_after or 0.0)
+            _log.warning(event, reason=str(error), wait=round(wait, 1))
+            await asyncio.sleep(wait)
