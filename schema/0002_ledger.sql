@@ -389,18 +389,19 @@ FROM (
 JOIN ledger.tenants t USING (tenant_uid)
 WHERE m.generation_to >= m.generation_from;
 
--- Removed tenants of which neither the last generation nor a request for deletion is known: something may have
--- changed between what we saw last and the end.
+-- Ended tenants of which neither the last generation nor a request for deletion is known: something may have
+-- changed between what we saw last and the end. (An end that is only inferred from the next tenant of that name
+-- has no removal at all.)
 CREATE VIEW ledger.open_ends AS
-SELECT t.tenant_uid, t.tenant_name,
-       (SELECT max(o.generation) FROM ledger.observations o WHERE o.tenant_uid = t.tenant_uid) AS last_known_generation,
-       min(r.at) AS at
-FROM ledger.removals r
-JOIN ledger.tenants t USING (tenant_uid)
-GROUP BY t.tenant_uid, t.tenant_name
-HAVING max(r.last_generation) IS NULL
-   AND NOT EXISTS (SELECT FROM ledger.observations o
-                   WHERE o.tenant_uid = t.tenant_uid AND o.deletion_requested_at IS NOT NULL);
+SELECT l.tenant_uid, l.tenant_name,
+       (SELECT max(o.generation) FROM ledger.observations o WHERE o.tenant_uid = l.tenant_uid) AS last_known_generation,
+       l.deleted_at AS at
+FROM public.tenant_billing_lifecycle l
+WHERE l.deleted_at IS NOT NULL
+  AND NOT EXISTS (SELECT FROM ledger.removals r
+                  WHERE r.tenant_uid = l.tenant_uid AND r.last_generation IS NOT NULL)
+  AND NOT EXISTS (SELECT FROM ledger.observations o
+                  WHERE o.tenant_uid = l.tenant_uid AND o.deletion_requested_at IS NOT NULL);
 
 -- Stretches of versions between the first segment and the newest that no replica watched.
 CREATE VIEW ledger.gaps AS
