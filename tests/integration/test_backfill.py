@@ -18,6 +18,7 @@ from sidecar.flush import Flush
 from sidecar.ledger import BackfillRun, Ledger
 from sidecar.spool import Spool
 from sidecar.verify import verify
+from tests.support.waiting import until
 
 ORG_LABEL = "pieced.ch/zitadel-org-id"
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -109,9 +110,8 @@ class Replica:
 
 
 @asynccontextmanager
-async def replica(folder: Path, address: str) -> AsyncIterator[Replica]:
-    folder.mkdir(exist_ok=True)
-    async with Spool.open(folder / "spool.db", 2**30) as spool:
+async def replica(path: Path, address: str) -> AsyncIterator[Replica]:
+    async with Spool.open(path, 2**30) as spool:
         one = Replica(spool, address)
         yield one
         await one.ledger.close()
@@ -119,7 +119,7 @@ async def replica(folder: Path, address: str) -> AsyncIterator[Replica]:
 
 @pytest.fixture
 async def one(tmp_path: Path, ledger_database: str) -> AsyncIterator[Replica]:
-    async with replica(tmp_path / "one", ledger_database) as made:
+    async with replica(tmp_path / "one.db", ledger_database) as made:
         yield made
 
 
@@ -128,6 +128,10 @@ async def sql(ledger_database: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(ledger_database)
     yield connection
     await connection.close()
+
+
+async def _holds(spool: Spool, facts: int) -> bool:
+    return (await spool.depth()).facts == facts
 
 
 def counts(run: BackfillRun) -> tuple[int, int, int, int]:
@@ -163,7 +167,7 @@ async def test_a_change_before_the_first_run_has_its_true_time_and_the_rest_is_a
 async def test_two_replicas_whose_first_lists_differ_adopt_every_package_once(
     one, sql, tmp_path, ledger_database
 ) -> None:
-    async with replica(tmp_path / "two", ledger_database) as two:
+    async with replica(tmp_path / "two.db", ledger_database) as two:
         await two.store(Began(cluster_uid="cluster", at=NOW), seen(1, 8, "a", "b", "c", source="list"))
         await one.store(BEGAN, seen(1, 7, "a", "b", source="list"), seen(1, 8, "a", "b", "c"))
         await two.settle()
@@ -176,12 +180,10 @@ async def test_two_replicas_whose_first_lists_differ_adopt_every_package_once(
     assert [(r[1], r[2]) for r in await rows(sql)] == [(7, "a"), (7, "b"), (8, "c")]
 
 
-async def test_a_run_that_died_in_the_middle_is_counted_when_its_facts_arrive(
-    one, sql, tmp_path, ledger_database
-) -> None:
+async def test_a_run_that_died_in_the_middle_is_counted_when_its_facts_arrive(one, sql) -> None:
     run = asyncio.create_task(one.backfill(Cluster(item(1, 7, ["a", "b"]))).run("test"))
-    while (await one.spool.depth()).facts < 3:  # nobody flushes: the run waits for its delivery
-        await asyncio.sleep(0.01)
+    # Nobody flushes: once all four facts are on the disk, the run waits for their delivery.
+    await until(lambda: _holds(one.spool, 4), "the run never stored all it learnt")
     run.cancel()
     await asyncio.wait([run])
     again = await one.run(Cluster(item(1, 7, ["a", "b"])))
@@ -249,8 +251,8 @@ async def test_a_second_run_at_the_same_time_is_refused(one) -> None:
     cluster.may_answer.clear()
     backfill = one.backfill(cluster)
     first = asyncio.create_task(backfill.run("first"))
-    while not backfill.running:
-        await asyncio.sleep(0)
+    await asyncio.sleep(0)  # to its first pause: it has begun
+    assert backfill.running
     with pytest.raises(AlreadyRunning):
         await backfill.run("second")
     cluster.may_answer.set()
@@ -260,7 +262,7 @@ async def test_a_second_run_at_the_same_time_is_refused(one) -> None:
 
 
 async def test_without_postgres_a_run_says_so_at_once_and_lists_nothing(tmp_path) -> None:
-    async with replica(tmp_path / "away", "postgresql://nobody@127.0.0.1:9/nothing") as away:
+    async with replica(tmp_path / "away.db", "postgresql://nobody@127.0.0.1:9/nothing") as away:
         with pytest.raises(Unavailable, match="Postgres"):
             await away.backfill(Cluster(item(1, 1, ["a"]))).run("test")
         assert (await away.spool.depth()).facts == 0

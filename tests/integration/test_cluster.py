@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.cluster import requests
 from sidecar.answers import Answered
-from sidecar.cluster import Cluster
+from sidecar.cluster import Cluster, requests
 from sidecar.errors import Misconfigured, Unavailable
 from tests.support.scripted import (
     Answer,
