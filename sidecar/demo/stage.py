@@ -20,7 +20,7 @@ from sidecar.errors import Misconfigured, SidecarError
 _START_SECONDS = 60.0
 """How long a server may take to start: one to three seconds are usual, on busy cores ten."""
 
-_TAIL = 20  # lines of a log that a message quotes: the last error, its traceback, and what led to it
+_TAIL = 60  # lines of a log that a message quotes: a traceback, and the error above it that led to it
 
 
 class Broken(SidecarError):

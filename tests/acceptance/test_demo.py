@@ -5,6 +5,7 @@ import pty
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,17 @@ from sidecar.demo.terminal import Terminal, table
 
 DEMO = [sys.executable, "-m", "sidecar", "demo"]
 ESCAPE = "\x1b"
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder for all that a demo makes.
+
+    Not below tmp_path: every pytest that starts closes that tree to other users, and a Postgres that root has
+    started runs as another user.
+    """
+    with tempfile.TemporaryDirectory(prefix="sidecar-test-") as folder:
+        yield Path(folder)
 
 
 def environment(temporary: Path, **more: str) -> dict[str, str]:
@@ -89,8 +101,8 @@ def lines_until(process: subprocess.Popen[str], text: str) -> list[str]:
     raise AssertionError("".join(lines) + (process.stderr.read() if process.stderr else ""))
 
 
-def test_the_story_ends_with_a_complete_ledger_and_leaves_nothing(tmp_path) -> None:
-    ended = told(tmp_path)
+def test_the_story_ends_with_a_complete_ledger_and_leaves_nothing(temporary) -> None:
+    ended = told(temporary)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stderr == ""
     assert ESCAPE not in ended.stdout
@@ -105,16 +117,16 @@ def test_the_story_ends_with_a_complete_ledger_and_leaves_nothing(tmp_path) -> N
     ):
         assert any(line.startswith(row) for line in map(_squeezed, ended.stdout.splitlines())), row
     assert "every row follows from its facts; complete: nothing is missing" in ended.stdout
-    assert left_behind(tmp_path) == []
-    assert left_running(tmp_path) == []
+    assert left_behind(temporary) == []
+    assert left_running(temporary) == []
 
 
 def _squeezed(line: str) -> str:
     return " ".join(line.split())
 
 
-async def test_the_rows_it_tells_of_are_in_the_database_that_it_was_given(tmp_path, database) -> None:
-    first = told(tmp_path, DATABASE_URL=database)
+async def test_the_rows_it_tells_of_are_in_the_database_that_it_was_given(temporary, database) -> None:
+    first = told(temporary, DATABASE_URL=database)
     assert first.returncode == 0, first.stdout + first.stderr
     connection = await asyncpg.connect(database)
     lives = await connection.fetch(
@@ -129,26 +141,26 @@ async def test_the_rows_it_tells_of_are_in_the_database_that_it_was_given(tmp_pa
         ("initech", "org-3", False),
     ]
     assert count == 17
-    again = told(tmp_path, DATABASE_URL=database)
+    again = told(temporary, DATABASE_URL=database)
     assert again.returncode == 2
     assert "holds a ledger already" in again.stderr
-    assert left_running(tmp_path) == []
+    assert left_running(temporary) == []
 
 
-async def test_a_sidecar_that_does_not_start_fails_the_story_with_its_reason(tmp_path, database) -> None:
+async def test_a_sidecar_that_does_not_start_fails_the_story_with_its_reason(temporary, database) -> None:
     connection = await asyncpg.connect(database)
     await connection.execute("CREATE TABLE public.tenant_skill_events (id serial, what text)")
     await connection.close()
-    ended = told(tmp_path, DATABASE_URL=database)
+    ended = told(temporary, DATABASE_URL=database)
     assert ended.returncode == 1
     assert "the sidecar ended by itself with code 2" in ended.stderr
     assert "tenant_skill_events" in ended.stderr
-    assert left_behind(tmp_path) == []
-    assert left_running(tmp_path) == []
+    assert left_behind(temporary) == []
+    assert left_running(temporary) == []
 
 
-def test_what_is_kept_runs_until_it_is_interrupted(tmp_path) -> None:
-    with running(tmp_path, "--fast", "--keep") as process:
+def test_what_is_kept_runs_until_it_is_interrupted(temporary) -> None:
+    with running(temporary, "--fast", "--keep") as process:
         said = "".join(lines_until(process, "Ctrl-C ends everything"))
         api = next(line.split()[2].rstrip(",") for line in said.splitlines() if "API server  " in line)
         with urllib.request.urlopen(f"{api}/apis/pieced.ch/v1alpha1/piecedtenants") as answer:  # noqa: S310 - loopback
@@ -158,13 +170,13 @@ def test_what_is_kept_runs_until_it_is_interrupted(tmp_path) -> None:
         psql = next(line.strip() for line in said.splitlines() if "TABLE ledger.timeline" in line)
         asked = subprocess.run(psql, shell=True, capture_output=True, text=True, timeout=30, check=True)  # noqa: S602 - as a person pastes it
         assert "threema" in asked.stdout
-        assert len(left_running(tmp_path)) >= 3
+        assert len(left_running(temporary)) >= 3
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
-    assert left_behind(tmp_path) == []
-    assert left_running(tmp_path) == []
+    assert left_behind(temporary) == []
+    assert left_running(temporary) == []
 
 
 @pytest.mark.parametrize(
@@ -176,16 +188,16 @@ def test_what_is_kept_runs_until_it_is_interrupted(tmp_path) -> None:
         (signal.SIGHUP, "sidecar     process"),
     ],
 )
-def test_an_interrupted_story_leaves_nothing(tmp_path, number, line) -> None:
-    with running(tmp_path) as process:
+def test_an_interrupted_story_leaves_nothing(temporary, number, line) -> None:
+    with running(temporary) as process:
         lines_until(process, line)
         os.killpg(process.pid, number)  # as a terminal does: every process of the group
         os.killpg(process.pid, number)
         assert process.wait(60) == 130
         assert process.stderr is not None
         assert process.stderr.read() == ""
-    assert left_behind(tmp_path) == []
-    assert left_running(tmp_path) == []
+    assert left_behind(temporary) == []
+    assert left_running(temporary) == []
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [(None, True), ("1", False)])

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -41,6 +43,17 @@ def tenant(number: int, generation: int = 1, *packages: str, **more) -> Seen:
         "time_source": "watch",
     }
     return Seen(**(given | more))
+
+
+@pytest.fixture
+def postgres_folder() -> Iterator[Path]:
+    """A folder for a server's data.
+
+    Not below tmp_path: every pytest that starts closes that tree to other users, and a Postgres that root has
+    started runs as another user.
+    """
+    with tempfile.TemporaryDirectory(prefix="sidecar-test-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
@@ -229,8 +242,8 @@ async def test_a_batch_that_is_too_heavy_is_delivered_in_smaller_ones(flush, spo
     assert (await spool.depth()).set_aside == 0
 
 
-async def test_facts_wait_for_a_postgres_that_is_away_and_all_arrive(tmp_path, spool) -> None:
-    with embedded_postgres(tmp_path / "postgres") as address:
+async def test_facts_wait_for_a_postgres_that_is_away_and_all_arrive(postgres_folder, spool) -> None:
+    with embedded_postgres(postgres_folder) as address:
         ledger = Ledger(address)
         flush = Flush(spool, ledger)
         await append(spool, [BEGAN, tenant(1)])
@@ -240,7 +253,7 @@ async def test_facts_wait_for_a_postgres_that_is_away_and_all_arrive(tmp_path, s
     await until(lambda: _waits(flush), "it never waited for Postgres")
     await append(spool, [Segment(from_version="1", from_at=NOON, to_version="5000", to_at=NOON)])
     assert (await spool.depth()).facts == 299
-    with embedded_postgres(tmp_path / "postgres"):
+    with embedded_postgres(postgres_folder):
         await until(lambda: _empty(spool), "the spool was never empty")
         sql = await asyncpg.connect(address)
         assert len(await generations(sql)) == 299

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -66,6 +67,17 @@ async def other_cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     (tmp_path / "other").mkdir()
     async with _cluster(tmp_path / "other") as cluster:
         yield cluster
+
+
+@pytest.fixture
+def postgres_folder() -> Iterator[Path]:
+    """A folder for a server's data.
+
+    Not below tmp_path: every pytest that starts closes that tree to other users, and a Postgres that root has
+    started runs as another user.
+    """
+    with tempfile.TemporaryDirectory(prefix="sidecar-test-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
@@ -153,8 +165,8 @@ async def test_kill_9_at_random_instants_during_changes_loses_nothing(cluster, r
     await complete(running)
 
 
-async def test_started_while_postgres_is_away_it_records_and_delivers_later(tmp_path, cluster) -> None:
-    with embedded_postgres(tmp_path / "postgres") as address:
+async def test_started_while_postgres_is_away_it_records_and_delivers_later(tmp_path, cluster, postgres_folder) -> None:
+    with embedded_postgres(postgres_folder) as address:
         pass  # its address, and an empty database
     async with sidecar(tmp_path, cluster.config, address, **ANY_PORT) as made:
         made.start()
@@ -167,7 +179,7 @@ async def test_started_while_postgres_is_away_it_records_and_delivers_later(tmp_
         made.start()  # with a position of its own it asks nobody
         await made.logged("watch_opened")
         await toggle(cluster, 1, 9)
-        with embedded_postgres(tmp_path / "postgres"):
+        with embedded_postgres(postgres_folder):
             ledger = LedgerReader(address)
             await ledger.delivered(await cluster.version(), made.tail)
             assert await events(ledger) == toggled(10)
@@ -238,9 +250,9 @@ async def test_the_ledger_of_another_cluster_is_refused_before_anything_reaches_
 
 
 async def test_the_ledger_of_another_cluster_is_refused_when_it_was_away_at_the_start(
-    tmp_path, cluster, database
+    tmp_path, cluster, database, postgres_folder
 ) -> None:
-    with embedded_postgres(tmp_path / "postgres") as address:
+    with embedded_postgres(postgres_folder) as address:
         async with sidecar(tmp_path, cluster.config, address, **ANY_PORT) as foreign:
             foreign.start()
             await watched(foreign, LedgerReader(address))
@@ -258,7 +270,7 @@ async def test_the_ledger_of_another_cluster_is_refused_when_it_was_away_at_the_
         await ours.logged("watch_opened")
         await second.create("acme", "jitsi")
         await ours.logged("flush_postponed")
-        with embedded_postgres(tmp_path / "postgres"):
+        with embedded_postgres(postgres_folder):
             assert await ours.exit_code() == 2
             assert await LedgerReader(address).rows("SELECT * FROM ledger.tenants") == []
 
