@@ -60,13 +60,13 @@ async def _accept_removals(settings: Settings, arguments: argparse.Namespace) ->
 async def _backfill(settings: Settings, arguments: argparse.Namespace) -> int:
     from sidecar import service  # noqa: PLC0415 - as above
 
-    def progress(examined: int) -> None:
+    def bar(examined: int, total: int) -> None:
         if sys.stderr.isatty():
-            print(f"\r{examined} tenants examined", end="", file=sys.stderr, flush=True)
+            done = "#" * (40 * examined // max(total, 1))
+            end = "\n" if examined == total else ""
+            print(f"\r[{done:<40}] {examined} of {total} tenants", end=end, file=sys.stderr, flush=True)
 
-    run = await service.backfill(settings, arguments.by, progress)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
+    run = await service.backfill(settings, arguments.by, bar)
     print(
         f"Backfill complete: {run.tenants_examined} tenants examined, {run.lifecycle_inserted} lifecycle rows, "
         f"{run.events_inserted} events and {run.suspension_events_inserted} suspension events inserted."

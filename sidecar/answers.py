@@ -39,6 +39,8 @@ class Page:
     items: list[msgspec.Raw]
     continue_token: str  # "": this was the last page
     size: int
+    remaining: int | None = None
+    """How many more objects the pages after this one have, if the server says so."""
 
 
 @dataclass(frozen=True)

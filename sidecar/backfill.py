@@ -15,6 +15,7 @@ from sidecar.answers import Tenants
 from sidecar.errors import AlreadyRunning, Unavailable
 from sidecar.facts import Adopted, AnyFact, Backfilled, Census, utc
 from sidecar.ledger import BackfillRun, Ledger
+from sidecar.spool import Depth
 from sidecar.watch.listing import pages
 from sidecar.watch.memory import facts_of
 from sidecar.watch.news import Unusable
@@ -32,6 +33,9 @@ _NAMED = 100
 Append = Callable[[Sequence[AnyFact]], Awaitable[None]]
 """Makes facts durable in the spool. Raises `Unavailable` (`SpoolFull`)."""
 
+Progress = Callable[[int, int], None]
+"""Is told how many tenants have been examined, and of how many."""
+
 _log = structlog.get_logger()
 
 
@@ -44,13 +48,15 @@ class Backfill:
         append: Append,
         ledger: Ledger,
         org_label: str,
-        progress: Callable[[int], None] = lambda examined: None,  # noqa: ARG005 - the default shows none
+        depth: Callable[[], Awaitable[Depth]],
+        progress: Progress,
     ) -> None:
-        """`progress` is told how many tenants have been examined, after each page."""
+        """`depth`: what waits in the spool. `progress` is told how far the run is, after each page."""
         self._tenants = tenants
         self._append = append
         self._ledger = ledger
         self._org_label = org_label
+        self._depth = depth
         self._progress = progress
         self._running = asyncio.Lock()
 
@@ -106,7 +112,7 @@ class Backfill:
                 if item.uid is not None:
                     uids.append(item.uid)
             await self._append([msgspec.structs.replace(fact, backfill=number) for fact in facts])
-            self._progress(examined)
+            self._progress(examined, examined + (page.remaining or 0))
             _log.info("backfill_listed", run=number, tenants=examined)
         if first is not None and not nameless:  # else a living tenant that has no name would be taken for gone
             census = Census(
@@ -132,7 +138,8 @@ class Backfill:
         except TimeoutError as error:
             raise Unavailable(
                 f"run {number} has listed every tenant, but Postgres has not taken all of it in "
-                f"{_DELIVERY_PATIENCE:.0f} s; what waits in the spool will be delivered. Ask again later",
+                f"{_DELIVERY_PATIENCE:.0f} s: {(await self._depth()).facts} facts wait in the spool and will be "
+                "delivered. Ask again later",
                 retry_after=30,
             ) from error
         return run

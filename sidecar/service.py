@@ -3,13 +3,13 @@
 import asyncio
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 
-from sidecar.backfill import Backfill
+from sidecar.backfill import Backfill, Progress
 from sidecar.billing import Database
 from sidecar.cluster import Cluster, Reviews
 from sidecar.flush import Flush
@@ -54,7 +54,7 @@ async def run(settings: Settings) -> None:
     _log.info("stopped")
 
 
-async def backfill(settings: Settings, asked_by: str, progress: Callable[[int], None]) -> BackfillRun:
+async def backfill(settings: Settings, asked_by: str, progress: Progress) -> BackfillRun:
     """One backfill from a process of its own, beside the running sidecar, which holds the lock of its spool.
 
     Its facts take the same way, through a spool that lasts as long as the run. Raises as `Backfill.run`.
@@ -68,7 +68,7 @@ async def backfill(settings: Settings, asked_by: str, progress: Callable[[int], 
             ledger.of_cluster(await cluster.uid())
             flush = Flush(spool, ledger)
             recorder = Recorder(settings, spool, ledger, cluster, flush)
-            run = Backfill(cluster, recorder.append, ledger, settings.org_label, progress)
+            run = Backfill(cluster, recorder.append, ledger, settings.org_label, spool.depth, progress)
             flushing = asyncio.create_task(flush.run())
             try:
                 return await run.run(asked_by)
@@ -97,7 +97,14 @@ async def _door(
     ):
         parts = Parts(
             database=database,
-            backfills=Backfill(cluster, recorder.append, ledger, settings.org_label, metrics.backfill_tenants.set),
+            backfills=Backfill(
+                cluster,
+                recorder.append,
+                ledger,
+                settings.org_label,
+                spool.depth,
+                lambda examined, _: metrics.backfill_tenants.set(examined),
+            ),
             accept_removals=ledger.accept_removals,
             depth=spool.depth,
             vitals=Vitals(spool, flush, ledger, metrics, lambda: recorder.standing),

@@ -30,6 +30,7 @@ keepalive, and whatever the reason, nothing is lost: the next stream resumes at 
 class _ListMeta(msgspec.Struct, rename="camel"):
     resource_version: str = ""
     continue_: str | None = msgspec.field(name="continue", default=None)
+    remaining_item_count: int | None = None
 
 
 class _List(msgspec.Struct):
@@ -152,6 +153,7 @@ async def _page(body: bytes, sent_at: datetime, answered_at: datetime, date: str
         items=listed.items or [],
         continue_token=listed.metadata.continue_ or "",
         size=len(body),
+        remaining=listed.metadata.remaining_item_count,
     )
 
 

@@ -76,7 +76,7 @@ class Cluster:
         end = start + min(limit, self.size)
         raw = [msgspec.Raw(msgspec.json.encode(each)) for each in self.items[start:end]]
         token = str(end) if end < len(self.items) else ""
-        return Page("9000", datetime.now(UTC), datetime.now(UTC), None, raw, token, 100)
+        return Page("9000", datetime.now(UTC), datetime.now(UTC), None, raw, token, 100, max(0, len(self.items) - end))
 
     def watch(self, version: str, timeout_seconds: int):
         raise NotImplementedError
@@ -89,6 +89,7 @@ class Replica:
         self.spool = spool
         self.ledger = Ledger(address)
         self.flush = Flush(spool, self.ledger)
+        self.told: list[tuple[int, int]] = []
 
     async def store(self, *facts: AnyFact) -> None:
         await self.spool.append([encode(fact) for fact in facts])
@@ -98,7 +99,14 @@ class Replica:
             assert await self.flush.once()
 
     def backfill(self, cluster: Cluster) -> Backfill:
-        return Backfill(cluster, lambda facts: self.store(*facts), self.ledger, ORG_LABEL)
+        return Backfill(
+            cluster,
+            lambda facts: self.store(*facts),
+            self.ledger,
+            ORG_LABEL,
+            self.spool.depth,
+            lambda examined, total: self.told.append((examined, total)),
+        )
 
     async def run(self, cluster: Cluster) -> BackfillRun:
         flushing = asyncio.create_task(self.flush.run())
@@ -199,6 +207,11 @@ async def test_changes_that_arrive_during_a_run_are_not_counted_as_its_work(one,
     run = await one.run(Cluster(item(1, 7, ["a"])))
     assert counts(run) == (1, 1, 1, 0)
     assert len(await rows(sql)) == 2
+
+
+async def test_progress_is_told_page_by_page(one) -> None:
+    await one.run(Cluster(*(item(n, 1, []) for n in range(5)), size=2))
+    assert one.told == [(2, 5), (4, 5), (5, 5)]
 
 
 async def test_an_unreadable_tenant_is_a_problem_by_name_and_the_others_are_done(one, sql) -> None:

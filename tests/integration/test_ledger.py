@@ -451,11 +451,13 @@ async def test_what_postgres_will_never_take_is_refused_whole_and_the_next_batch
 async def test_a_lost_connection_means_wait_and_the_next_delivery_connects_again(ledger, sql) -> None:
     await ledger.deliver([BEGAN])
     await sql.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE application_name = 'billing-sidecar' AND datname = current_database()"
+        "CREATE FUNCTION public.cut() RETURNS trigger LANGUAGE plpgsql AS "
+        "'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'; "
+        "CREATE TRIGGER cut AFTER INSERT ON ledger.observations EXECUTE FUNCTION public.cut()"
     )
     with pytest.raises(Unavailable):
         await ledger.deliver([tenant(1, 1, "a")])
+    await sql.execute("DROP FUNCTION public.cut() CASCADE")
     await ledger.deliver([tenant(1, 1, "a")])
     assert await events(sql) == [(1, "a", "enabled")]
 
