@@ -20,7 +20,7 @@ TimeSource = Literal["audit", "watch", "late"]
 """How a sighting knows its time, best first (design, "Time")."""
 
 
-class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="fact"):
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="fact", gc=False):
     """The root of all facts. `backfill`: the run that learnt it, if one did; what follows counts as its work."""
 
     backfill: int | None = None

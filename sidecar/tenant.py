@@ -16,7 +16,7 @@ _NUL = "a NUL, which Postgres text cannot hold"
 _GENERATION_MOST = 2**63 - 1  # int64 in Kubernetes, bigint in Postgres
 
 
-class Tenant(msgspec.Struct, frozen=True, kw_only=True):
+class Tenant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A PiecedTenant as it bills. `packages` is sorted without repeats; None where `unreadable` says why."""
 
     uid: str
@@ -32,7 +32,7 @@ class Tenant(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: str | None = None
 
 
-class Metadata(msgspec.Struct, rename="camel"):
+class Metadata(msgspec.Struct, rename="camel", gc=False):
     """The parts of `metadata` that we read; bookmarks and Status objects have hardly any of them."""
 
     name: str = ""
@@ -46,14 +46,14 @@ class Metadata(msgspec.Struct, rename="camel"):
     finalizers: list[str] | None = None
 
 
-class Spec(msgspec.Struct):
+class Spec(msgspec.Struct, gc=False):
     """The parts of `spec` that bill."""
 
     packages: list[str] | None = None
     suspend: bool | None = None
 
 
-class Object(msgspec.Struct):
+class Object(msgspec.Struct, gc=False):
     """A PiecedTenant, typed as it must be to bill."""
 
     metadata: Metadata
@@ -115,7 +115,7 @@ def of(obj: Object, org_label: str) -> Tenant:
     """The tenant in an object that has been decoded. Raises `Nameless` as `read` does."""
     spec = obj.spec
     packages = tuple(sorted(set(spec.packages))) if spec is not None and spec.packages else ()
-    if any("\0" in package for package in packages):
+    if "\0" in "".join(packages):
         return _identity(obj.metadata, org_label, f"a package name contains {_NUL}")
     suspended = bool(spec is not None and spec.suspend)
     suspended_at = _suspended_at(obj.status) if suspended else None
@@ -203,7 +203,9 @@ def _suspended_at(status: msgspec.Raw) -> datetime | None:
 
 def _utc(at: datetime | None) -> datetime | None:
     """The moment in UTC; None without an offset, or for one that falls off either end of the calendar."""
-    if at is None or at.tzinfo is None:
+    if at is None or at.tzinfo is UTC:  # as the API server writes them, and msgspec reads them
+        return at
+    if at.tzinfo is None:
         return None
     try:
         return at.astimezone(UTC)

@@ -3,7 +3,7 @@ INSERT INTO ledger.removals (tenant_uid, source, at, not_before)
 SELECT DISTINCT ON (t.tenant_uid)
        t.tenant_uid, 'census', c.answered_at, CASE WHEN t.tenant_uid = ANY (c.gone) THEN c.not_before END
 FROM ledger.tenants t
-LEFT JOIN ledger.ends e USING (tenant_uid)
+LEFT JOIN LATERAL (SELECT * FROM ledger.ends e WHERE e.tenant_uid = t.tenant_uid LIMIT 1) e ON true
 JOIN ledger.censuses c
     ON NOT c.held AND c.sent_at > t.created_at
    AND c.version >= (SELECT max(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = t.tenant_uid)

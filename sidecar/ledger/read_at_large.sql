@@ -1,7 +1,4 @@
 -- The opposite of read_by_key.sql, for statements that look at all tenants: the planner's choice.
 SET LOCAL plan_cache_mode = DEFAULT;
-SET LOCAL join_collapse_limit = DEFAULT;
 SET LOCAL enable_seqscan = DEFAULT;
 SET LOCAL enable_bitmapscan = DEFAULT;
-SET LOCAL enable_hashjoin = DEFAULT;
-SET LOCAL enable_mergejoin = DEFAULT;

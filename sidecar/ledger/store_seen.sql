@@ -1,5 +1,5 @@
 -- Files what a source saw as tenant, observation, sighting and org; keys that are known already stay as they
--- are. Returns the observations that are new, and with generation NULL the tenants that are.
+-- are. Returns the observations that were known, and with generation NULL the tenants that were not.
 -- $1: facts `seen` as a JSON array.
 WITH given AS (
     SELECT tenant_uid, generation, resource_version, tenant_name, zitadel_org_id, packages,
@@ -36,6 +36,7 @@ WITH given AS (
     ON CONFLICT (tenant_uid) DO NOTHING
     RETURNING tenant_uid
 )
-SELECT tenant_uid::text, generation FROM observed
+SELECT tenant_uid::text, generation FROM given
+WHERE (tenant_uid, generation) NOT IN (SELECT tenant_uid, generation FROM observed)
 UNION ALL
 SELECT tenant_uid::text, NULL FROM met

@@ -1,9 +1,10 @@
 -- Events follow from each given observation and its neighbours: packages gained are enabled, lost are disabled,
 -- the suspend flag rising is suspended, falling is resumed. What follows is added, nothing is changed.
--- $1, $2: tenant uids and generations, one pair an observation. $3: the source to name instead of the
+-- $1, $2: tenant uids and generations as JSON arrays, one pair an observation. $3: the source to name instead of the
 -- observation's own, or NULL. Returns how many rows were new.
 WITH given AS (
-    SELECT DISTINCT tenant_uid, generation FROM unnest($1::uuid[], $2::bigint[]) AS g(tenant_uid, generation)
+    SELECT DISTINCT uid::uuid AS tenant_uid, generation::bigint AS generation
+    FROM ROWS FROM (json_array_elements_text($1::json), json_array_elements_text($2::json)) AS g(uid, generation)
 ), touched AS (  -- a change is written at the upper of two neighbours: at the given one and at the next above it
     SELECT tenant_uid, generation FROM given
     UNION
@@ -22,9 +23,13 @@ WITH given AS (
            coalesce(below.packages, '{}') AS packages_before,
            coalesce(below.suspended, false) AS suspended_before
     FROM touched
-    JOIN ledger.observations o USING (tenant_uid, generation)
-    JOIN ledger.tenants t USING (tenant_uid)
-    JOIN ledger.history h ON h.id = 1
+    CROSS JOIN LATERAL (
+        SELECT * FROM ledger.observations o
+        WHERE o.tenant_uid = touched.tenant_uid AND o.generation = touched.generation
+        LIMIT 1
+    ) o
+    CROSS JOIN LATERAL (SELECT * FROM ledger.tenants t WHERE t.tenant_uid = o.tenant_uid LIMIT 1) t
+    CROSS JOIN LATERAL (SELECT * FROM ledger.history h WHERE h.id = 1 LIMIT 1) h
     LEFT JOIN LATERAL (
         SELECT b.generation, b.packages, b.suspended FROM ledger.observations b
         WHERE b.tenant_uid = o.tenant_uid AND b.generation < o.generation AND b.unreadable IS NULL
@@ -50,7 +55,7 @@ WITH given AS (
                WHERE s.tenant_uid = c.tenant_uid AND s.generation = c.generation AND s.source = 'suspended_at'
                  AND s.at BETWEEN c.created_at AND seen.at) END AS suspended_at
     FROM compared c
-    LEFT JOIN ledger.ends e USING (tenant_uid)
+    LEFT JOIN LATERAL (SELECT * FROM ledger.ends e WHERE e.tenant_uid = c.tenant_uid LIMIT 1) e ON true
     CROSS JOIN LATERAL (
         SELECT min(ledger.time_key(s.at, s.source)) AS key FROM ledger.sightings s
         WHERE s.tenant_uid = c.tenant_uid AND s.generation >= c.generation AND s.source <> 'suspended_at'

@@ -1,15 +1,17 @@
 -- The lifecycle rows of the given tenants and of all others of their names: a tenant ends where the next one of
 -- its name begins. An inherited one has no row until it was adopted, changed, or ended.
--- $1: tenant uids. Returns how many rows were new.
+-- $1: tenant uids as a JSON array. Returns how many rows were new.
 WITH named AS (
-    SELECT DISTINCT tenant_name FROM unnest($1::uuid[]) AS given(tenant_uid) JOIN ledger.tenants USING (tenant_uid)
+    SELECT DISTINCT t.tenant_name
+    FROM json_array_elements_text($1::json) AS uid
+    CROSS JOIN LATERAL (SELECT * FROM ledger.tenants t WHERE t.tenant_uid = uid::uuid LIMIT 1) t
 ), life AS MATERIALIZED (
     SELECT t.tenant_uid, t.tenant_name, t.created_at, e.deleted_at, e.deleted_not_before, e.deleted_source,
            newest.zitadel_org_id
     FROM named
-    JOIN ledger.tenants t USING (tenant_name)
-    JOIN ledger.history h ON h.id = 1
-    LEFT JOIN ledger.ends e USING (tenant_uid)
+    CROSS JOIN LATERAL (SELECT * FROM ledger.tenants t WHERE t.tenant_name = named.tenant_name OFFSET 0) t
+    CROSS JOIN LATERAL (SELECT * FROM ledger.history h WHERE h.id = 1 LIMIT 1) h
+    LEFT JOIN LATERAL (SELECT * FROM ledger.ends e WHERE e.tenant_uid = t.tenant_uid LIMIT 1) e ON true
     CROSS JOIN LATERAL (
         SELECT o.zitadel_org_id FROM ledger.orgs o
         WHERE o.tenant_uid = t.tenant_uid
@@ -28,7 +30,9 @@ WITH named AS (
             WHERE o.tenant_uid = n.tenant_uid ORDER BY o.generation LIMIT 1) AS source,
            (SELECT min(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = n.tenant_uid) AS first_version
     FROM life n
-    LEFT JOIN public.tenant_billing_lifecycle l USING (tenant_uid)
+    LEFT JOIN LATERAL (
+        SELECT * FROM public.tenant_billing_lifecycle l WHERE l.tenant_uid = n.tenant_uid LIMIT 1
+    ) l ON true
     WHERE l.tenant_uid IS NULL
        OR (l.zitadel_org_id, l.deleted_at, l.deleted_not_before, l.deleted_source)
           IS DISTINCT FROM (n.zitadel_org_id, n.deleted_at, n.deleted_not_before, n.deleted_source)

@@ -1,7 +1,7 @@
 """The queue itself: append, take, confirm, set aside."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +128,7 @@ class Spool:
             self._left(leaving)
 
         if leaving:
-            rows: list[Row] = [("confirm", fact_id, None, b"") for fact_id in leaving]
+            rows: list[Row] = [("confirm", first, last, b"") for first, last in _runs(leaving)]
             await self._writer.write(rows, stored, makes_room=True)
 
     async def set_aside(self, fact_id: int, reason: str, note: bytes) -> None:
@@ -173,3 +173,13 @@ class Spool:
             self._some.set()
         else:
             self._some.clear()
+
+
+def _runs(ids: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """These ids as runs without a gap, first and last of each: a confirmed batch is one statement's one row."""
+    ascending = sorted(ids)
+    first = 0
+    for here, this in enumerate(ascending):
+        if here + 1 == len(ascending) or ascending[here + 1] != this + 1:
+            yield ascending[first], this
+            first = here + 1

@@ -32,7 +32,7 @@ MIGRATIONS = (
     CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL);
 
     CREATE VIEW intake AS
-        SELECT NULL AS op, NULL AS key, NULL AS at, NULL AS reason, NULL AS body WHERE 0;
+        SELECT NULL AS op, NULL AS key, NULL AS at, NULL AS detail, NULL AS body WHERE 0;
 
     CREATE TRIGGER intake_fact INSTEAD OF INSERT ON intake WHEN NEW.op = 'fact' BEGIN
         INSERT INTO facts (appended_at, body) VALUES (NEW.at, NEW.body);
@@ -49,11 +49,11 @@ MIGRATIONS = (
             ON CONFLICT (one) DO UPDATE SET body = excluded.body;
     END;
     CREATE TRIGGER intake_confirm INSTEAD OF INSERT ON intake WHEN NEW.op = 'confirm' BEGIN
-        DELETE FROM facts WHERE id = NEW.key;
+        DELETE FROM facts WHERE id BETWEEN NEW.key AND NEW.detail;  -- a run of ids, all of them confirmed
     END;
     CREATE TRIGGER intake_set_aside INSTEAD OF INSERT ON intake WHEN NEW.op = 'set_aside' BEGIN
         INSERT INTO set_aside (id, appended_at, set_aside_at, reason, body)
-            SELECT id, appended_at, NEW.at, NEW.reason, body FROM facts WHERE id = NEW.key;
+            SELECT id, appended_at, NEW.at, NEW.detail, body FROM facts WHERE id = NEW.key;
         INSERT INTO facts (appended_at, body) SELECT NEW.at, NEW.body FROM facts WHERE id = NEW.key;
         DELETE FROM facts WHERE id = NEW.key;
     END;
@@ -62,12 +62,12 @@ MIGRATIONS = (
 """Applied in order; `PRAGMA user_version` counts how many a file has seen. Never change one: add the next."""
 
 WRITE = """
-    INSERT INTO intake (op, key, reason, at, body)
+    INSERT INTO intake (op, key, detail, at, body)
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'), :at,
            substr(:bodies, json_extract(value, '$[3]'), json_extract(value, '$[4]'))
     FROM json_each(:rows)
 """
-"""`rows`: a JSON array of [op, key, reason, start, length]; `bodies`: all bodies joined, counted from 1;
+"""`rows`: a JSON array of [op, key, detail, start, length]; `bodies`: all bodies joined, counted from 1;
 `at`: Unix seconds. JSON cannot hold bytes, and one joined blob is one parameter."""
 
 TAKE = """

@@ -16,8 +16,8 @@ _GROUP_BYTES = 8 * 2**20
 """Bytes of several writes stored together at most: bounds the memory of the joined copy, and how long the
 first of them waits for the last."""
 
-Row = tuple[str, str | int | None, str | None, bytes]
-"""What `schema.WRITE` takes: op, key, reason, body."""
+Row = tuple[str, str | int | None, str | int | None, bytes]
+"""What `schema.WRITE` takes: op, key, detail (why it is set aside; the last id that is confirmed), body."""
 
 
 @dataclass(eq=False, frozen=True)
@@ -106,8 +106,8 @@ class Writer:
 
 def _parameters(rows: list[Row]) -> Parameters:
     places, start = [], 1
-    for op, key, reason, body in rows:
-        places.append((op, key, reason, start, len(body)))
+    for op, key, detail, body in rows:
+        places.append((op, key, detail, start, len(body)))
         start += len(body)
     return {
         "rows": msgspec.json.encode(places).decode(),
