@@ -1,13 +1,15 @@
 """The ledger held against the truth: what it says that is not so, and what is so and it neither says nor lists."""
 
-from collections.abc import Iterator
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.support.ledger_reader import LedgerReader
 from tests.support.truth import Asked, Event, Generation, Life, Truth, events, intervals, joined
 
 Row = dict[str, Any]
+Away = tuple[datetime, datetime]
+"""From when until when there was no sidecar with an open stream."""
 
 # A change that the stream told "as it happened" is told milliseconds later; this allows for busy cores, and
 # is still far from what a sidecar that was away would be late by.
@@ -29,8 +31,9 @@ _QUERIES = {
 class Compared:
     """One comparison. `differences` must be empty; `missed` are the generations that nobody told us of."""
 
-    def __init__(self, truth: Truth, tables: dict[str, list[Row]], gaps: list[Row]) -> None:
+    def __init__(self, truth: Truth, tables: dict[str, list[Row]], gaps: list[Row], away: Sequence[Away]) -> None:
         self.gaps = gaps
+        self._away = away
         self.missed: list[Generation] = []
         self.unknown: list[Life] = []
         self._truth = truth
@@ -125,6 +128,8 @@ class Compared:
             yield f"{event}: occurred_at {row['occurred_at']} ({source}) was before it was asked for, {asked}"
         if source == "creation" and row["occurred_at"] != life.created_at:
             yield f"{event}: occurred_at {row['occurred_at']} is not the creation, {life.created_at}"
+        if source == "watch" and self._was_away(asked):
+            yield f"{event}: told live at {row['occurred_at']}, but nobody was there, {asked}"
         if source == "watch" and row["occurred_at"] > asked.answered_at + _LIVE:
             yield f"{event}: told live at {row['occurred_at']}, long after {asked.answered_at}"
         if row["not_before"] is not None and row["not_before"] > earliest.answered_at:
@@ -163,6 +168,8 @@ class Compared:
         stamped = source in ("deletion", "inferred") or at == life.created_at
         if at < (asked.sent_second if stamped else asked.sent_at):
             yield f"deleted_at {at} ({source}) was before it was asked for, {asked}"
+        if source == "watch" and self._was_away(asked):
+            yield f"deleted_at {at}: told live, but nobody was there, {asked}"
         if source == "watch" and at > asked.answered_at + _LIVE:
             yield f"deleted_at {at}: told live, long after {asked.answered_at}"
         if source == "deletion" and at > asked.answered_at:
@@ -178,6 +185,9 @@ class Compared:
 
     def _in_gap(self, version: int) -> bool:
         return any(gap["from_version"] < version <= gap["to_version"] for gap in self.gaps)
+
+    def _was_away(self, asked: Asked) -> bool:
+        return any(since < asked.sent_at and asked.answered_at < until for since, until in self._away)
 
     def _around(self, asked: Asked) -> bool:
         return any(gap["from_at"] <= asked.answered_at and asked.sent_at <= gap["to_at"] for gap in self.gaps)
@@ -195,7 +205,7 @@ def _contents(life: Life, known: dict[int, Row]) -> Iterator[str]:
             yield f"generation {number} is {said}, and was {was}"
 
 
-async def compared(ledger: LedgerReader, truth: Truth) -> Compared:
-    """All that the ledger says, held against the truth."""
+async def compared(ledger: LedgerReader, truth: Truth, away: Sequence[Away]) -> Compared:
+    """All that the ledger says, held against the truth. `away`: when nothing can have been told live."""
     tables = {table: await ledger.rows(query) for table, query in _QUERIES.items()}
-    return Compared(truth, tables, await ledger.rows("SELECT * FROM ledger.gaps"))
+    return Compared(truth, tables, await ledger.rows("SELECT * FROM ledger.gaps"), away)
