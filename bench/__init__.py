@@ -1,0 +1,20 @@
+"""`make bench`: what a change costs, and how that compares with the least that the same work can cost.
+
+    python -m bench [a] [b] [c] [d] [--changes N] [--rounds N] [--real]
+
+Each part compares with a bare loop that does only the unavoidable part, in the same run, taking turns, because
+absolute numbers depend on the machine and its neighbours, and ratios hardly do. It prints a table and writes it
+with every round's numbers to `bench/results/`.
+
+(a) CPU per change of the whole path (watch → spool → Postgres) at saturation: a scripted API server sends a
+    pre-made stream as fast as it is read. Compared with `kubernetes_asyncio.watch.Watch` merely decoding the
+    stream, and with aiohttp + msgspec doing so. Counted is the CPU (user and system) of the reader's process
+    from the moment its stream is open to its end; Postgres' own is a column of its own.
+(b) Spool appends against bare sqlite3 with the same settings, on the same disk.
+(c) Facts a second that leave a filled spool for Postgres and are confirmed, against bare asyncpg that writes the
+    very same rows by UNNEST into the same tables, and nothing else.
+(d) Time from the API server's answer to a patch until the event's row is visible in Postgres, at 200 changes a
+    second. The stand-in API server, or with `--real` a kube-apiserver (needs KUBEBUILDER_ASSETS).
+
+The databases are new ones on the embedded Postgres (fsync on), or on the server of DATABASE_URL.
+"""

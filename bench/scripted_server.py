@@ -1,0 +1,78 @@
+"""`python -m bench.scripted_server CHANGES`: an API server that sends one pre-made stream, as fast as it is read.
+
+It prints its URL; then `watching` when a watch has been opened, and begins to send when a line arrives on its
+standard input. A LIST is empty, and its version that of the last line sent. It is no `aiohttp.web`, whose cost for
+each chunk would make it slower than its readers. Every line is an HTTP chunk of its own, as kube-apiserver sends.
+"""
+
+import asyncio
+import contextlib
+import sys
+from itertools import islice
+
+from bench.stream import BASE_VERSION, HISTORY_BEGAN, lines
+
+_WRITE_LINES = 64  # lines a write: about 70 kB, one socket buffer
+
+
+class _Script:
+    def __init__(self, changes: int) -> None:
+        chunks = (b"%x\r\n%b\r\n" % (len(line), line) for line in lines(changes))
+        self._parts = list(iter(lambda: b"".join(islice(chunks, _WRITE_LINES)), b""))
+        self._last = BASE_VERSION + changes
+        self._version = BASE_VERSION
+        self._stdin = asyncio.StreamReader()
+
+    async def listen(self) -> None:
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(self._stdin), sys.stdin)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection: any number of GETs, or a watch and then nothing more."""
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):  # the reader has hung up
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                target = head.split(b" ", 2)[1].decode()
+                if "watch=" in target:
+                    await self._watch(reader, writer)
+                    break
+                body = self._answer(target).encode()
+                writer.write(_head(f"Content-Length: {len(body)}") + body)
+                await writer.drain()
+        writer.close()
+
+    def _answer(self, target: str) -> str:
+        if target.startswith("/api/v1/namespaces/"):
+            return '{"metadata": {"uid": "c1c1c1c1-0000-4000-8000-00000000c1c1"}}'
+        if "piecedtenants" in target:
+            return f'{{"metadata": {{"resourceVersion": "{self._version}"}}, "items": []}}'
+        return '{"resources": [{"name": "piecedtenants", "namespaced": false}]}'
+
+    async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(_head("Transfer-Encoding: chunked"))
+        print("watching", flush=True)
+        try:
+            await self._stdin.readline()
+            for part in self._parts:
+                writer.write(part)
+                self._version = min(self._version + _WRITE_LINES, self._last)
+                await writer.drain()
+            await reader.read()  # until the reader hangs up
+        finally:
+            self._version = BASE_VERSION
+
+
+def _head(framing: str) -> bytes:
+    return f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: {HISTORY_BEGAN}\r\n{framing}\r\n\r\n".encode()
+
+
+async def _main(changes: int) -> None:
+    script = _Script(changes)
+    await script.listen()
+    async with await asyncio.start_server(script.serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        print(f"http://127.0.0.1:{port}", flush=True)
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(int(sys.argv[1])))

@@ -1,0 +1,114 @@
+"""What a batch reads of a large ledger: its own rows and their neighbours, whatever Postgres knows of the tables."""
+
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+
+from sidecar.facts import AnyFact, Began, Census, Removal, Seen
+from sidecar.ledger.filing import file
+
+CREATED = datetime(2026, 11, 20, tzinfo=UTC)
+TENANTS = 2_000
+HISTORY = 2_000
+
+# Tenants 1 to TENANTS with two generations each, and tenant 0 with HISTORY of them. One event each.
+FILL = f"""
+    CREATE TEMP TABLE made AS
+        SELECT ('00000000-0000-4000-8000-' || lpad(tenant::text, 12, '0'))::uuid AS uid, tenant, generation,
+               1000 + row_number() OVER (ORDER BY generation, tenant) AS version,
+               timestamptz '2026-11-20Z' AS created_at, timestamptz '2026-11-20Z' + generation * interval '1 s' AS at
+        FROM (SELECT tenant, generation FROM generate_series(1, {TENANTS}) tenant, generate_series(1, 2) generation
+              UNION ALL SELECT 0, generation FROM generate_series(1, {HISTORY}) generation) each;
+    INSERT INTO ledger.tenants SELECT DISTINCT uid, 'tenant-' || tenant, created_at FROM made;
+    INSERT INTO ledger.observations (tenant_uid, generation, resource_version, tenant_name, packages, suspended,
+                                     created_at, source, content_sha256)
+        SELECT uid, generation, version, 'tenant-' || tenant, '{{a}}', false, created_at, 'watch', '' FROM made;
+    INSERT INTO ledger.sightings SELECT uid, generation, 'watch', at, at - interval '1 s' FROM made;
+    INSERT INTO ledger.orgs SELECT uid, version, generation, 'org' FROM made;
+    INSERT INTO public.tenant_skill_events (tenant_uid, tenant_name, skill_id, event_kind, generation, occurred_at,
+                                            time_source, source)
+        SELECT uid, 'tenant-' || tenant, 'a', 'enabled', generation, at, 'watch', 'watch' FROM made;
+    INSERT INTO public.tenant_billing_lifecycle (tenant_uid, tenant_name, zitadel_org_id, created_at, source)
+        SELECT DISTINCT uid, 'tenant-' || tenant, 'org', created_at, 'watch' FROM made;
+"""
+
+# pg_stat_xact_user_tables counts what this transaction has read, heap rows by index and by scan.
+READ = "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_xact_user_tables"
+
+
+def uid(number: int) -> str:
+    return str(uuid.UUID(f"00000000-0000-4000-8000-{number:012d}"))
+
+
+def seen(number: int, generation: int, version: int, name: str = "") -> Seen:
+    at = datetime.now(UTC)
+    return Seen(
+        tenant_uid=uid(number),
+        generation=generation,
+        resource_version=str(version),
+        tenant_name=name or f"tenant-{number}",
+        zitadel_org_id="org",
+        packages=("a", "b"),
+        created_at=CREATED,
+        source="watch",
+        at=at,
+        not_before=at - timedelta(seconds=1),
+        time_source="watch",
+    )
+
+
+@pytest.fixture(params=["inherited", "ours"])
+async def connection(ledger_database: str, request: pytest.FixtureRequest) -> AsyncIterator[asyncpg.Connection]:
+    """A connection whose plans were made while the ledger was empty; since then it has become large."""
+    connection = await asyncpg.connect(ledger_database)
+    try:
+        began = CREATED + timedelta(days=1 if request.param == "inherited" else -1)
+        await read(connection, [Began(cluster_uid="c", at=began)])
+        for number in range(6):
+            await read(connection, [seen(90_000 + number, 1, 1 + number)])
+        await connection.execute(FILL)
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def read(connection: asyncpg.Connection, facts: list[AnyFact]) -> int:
+    """Files the facts; how many rows were read for that."""
+    async with connection.transaction():
+        before = await connection.fetchval(READ)  # what earlier transactions have not reported yet counts too
+        await file(connection, facts)
+        return await connection.fetchval(READ) - before
+
+
+async def test_a_batch_reads_no_more_than_its_own_rows_and_their_neighbours(connection) -> None:
+    facts: list[AnyFact] = [seen(number, 3, 100_000 + number) for number in range(1, 101)]
+    assert await read(connection, facts) < 30 * len(facts)
+
+
+async def test_a_batch_that_is_known_reads_even_less(connection) -> None:
+    facts: list[AnyFact] = [seen(number, 3, 100_000 + number) for number in range(1, 101)]
+    first = await read(connection, facts)
+    assert await read(connection, facts) < first
+
+
+async def test_a_new_generation_reads_none_of_a_long_history(connection) -> None:
+    assert await read(connection, [seen(0, HISTORY + 1, 100_000)]) < 50
+
+
+async def test_an_end_reads_none_of_a_long_history(connection) -> None:
+    gone = Removal(tenant_uid=uid(0), time_source="watch", at=datetime.now(UTC), last_generation=HISTORY)
+    assert await read(connection, [gone]) < 50
+
+
+async def test_the_next_tenant_of_a_name_reads_only_those_of_that_name(connection) -> None:
+    assert await read(connection, [seen(80_000, 1, 100_000, name="tenant-7")]) < 100
+
+
+async def test_a_census_reads_each_tenant_a_few_times_and_not_once_for_each_other(connection) -> None:
+    sent = datetime.now(UTC)
+    uids = tuple(uid(number) for number in range(TENANTS)) + tuple(uid(90_000 + number) for number in range(6))
+    census = Census(version="200000", sent_at=sent, answered_at=sent, uids=uids)
+    assert await read(connection, [census]) < 10 * TENANTS
