@@ -14,7 +14,8 @@ with every round's numbers to `bench/results/`.
 (c) Facts a second that leave a filled spool for Postgres and are confirmed, against bare asyncpg that writes the
     very same rows by UNNEST into the same tables, and nothing else.
 (d) Time from the API server's answer to a patch until the event's row is visible in Postgres, at 200 changes a
-    second. The stand-in API server, or with `--real` a kube-apiserver (needs KUBEBUILDER_ASSETS).
+    second, as many stretches of 10 s as there are rounds. The stand-in API server, or with `--real` a
+    kube-apiserver (needs KUBEBUILDER_ASSETS); it, the client, the sidecar and Postgres share the machine.
 
 The databases are new ones on the embedded Postgres (fsync on), or on the server of DATABASE_URL.
 """

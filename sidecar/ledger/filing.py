@@ -65,7 +65,6 @@ async def file(connection: asyncpg.Connection, facts: Sequence[AnyFact]) -> File
     What a backfill's facts add is counted for that run alone, in this transaction.
     """
     await connection.execute(statements.BEGIN)
-    await connection.execute(statements.READ_BY_KEY)
     runs: dict[int | None, list[AnyFact]] = {None: []}
     for fact in facts:
         runs.setdefault(fact.backfill, []).append(fact)
@@ -220,7 +219,6 @@ class Filing:
     async def accept_removals(self, accepted_by: str) -> int:
         """A person says that what the held censuses lack is gone. Returns how many tenants ended."""
         await self._connection.execute(statements.BEGIN)
-        await self._connection.execute(statements.READ_BY_KEY)
         for row in await self._connection.fetch(statements.ACCEPT_CENSUSES, accepted_by):
             await self.apply_census(row["version"], row["sent_at"])
         await self._write_lifecycle()

@@ -8,8 +8,8 @@ def load(name: str) -> str:
     return files(__package__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
 
 
-BEGIN = load("begin")
 READ_BY_KEY = load("read_by_key")
+BEGIN = load("begin") + READ_BY_KEY  # one round trip
 READ_AT_LARGE = load("read_at_large")
 STORE_SEEN = load("store_seen")
 STORE_REMOVALS = load("store_removals")
