@@ -401,19 +401,25 @@ WHERE l.deleted_at IS NOT NULL
   AND NOT EXISTS (SELECT FROM ledger.removals r
                   WHERE r.tenant_uid = l.tenant_uid AND r.last_generation IS NOT NULL)
   AND NOT EXISTS (SELECT FROM ledger.observations o
-                  WHERE o.tenant_uid = l.tenant_uid AND o.deletion_requested_at IS NOT NULL);
+                  WHERE o.tenant_uid = l.tenant_uid AND o.deletion_requested_at IS NOT NULL)
+UNION ALL
+-- removed, and nobody has told us that it ever was
+SELECT r.tenant_uid, NULL, NULL, min(r.at)
+FROM ledger.removals r
+WHERE NOT EXISTS (SELECT FROM ledger.tenants t WHERE t.tenant_uid = r.tenant_uid)
+GROUP BY r.tenant_uid;
 
 -- Stretches of versions between the first segment and the newest that no replica watched.
 CREATE VIEW ledger.gaps AS
-SELECT covered_to AS from_version, from_version AS to_version, covered_at AS from_at, from_at AS to_at
+SELECT s.covered_to AS from_version, s.from_version AS to_version,
+       (SELECT min(c.to_at) FROM ledger.segments c WHERE c.to_version = s.covered_to) AS from_at, s.from_at AS to_at
 FROM (
     SELECT from_version, from_at,
-           max(to_version) OVER before AS covered_to,
-           max(to_at) OVER before AS covered_at
+           max(to_version) OVER (ORDER BY from_version, from_at
+                                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS covered_to
     FROM ledger.segments
-    WINDOW before AS (ORDER BY from_version, from_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 ) s
-WHERE from_version > covered_to;
+WHERE s.from_version > s.covered_to;
 
 
 -- WHO -------------------------------------------------------------------------------------------------------

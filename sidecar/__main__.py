@@ -50,7 +50,7 @@ async def _accept_removals(settings: Settings, arguments: argparse.Namespace) ->
 
     ledger = Ledger(settings.database_url.reveal())
     try:
-        ended = await ledger.accept_removals(arguments.by)
+        ended = await ledger.accept_removals(_person(arguments))
     finally:
         await ledger.close()
     print(f"{ended} tenants have ended.")
@@ -66,7 +66,7 @@ async def _backfill(settings: Settings, arguments: argparse.Namespace) -> int:
             end = "\n" if examined == total else ""
             print(f"\r[{done:<40}] {examined} of {total} tenants", end=end, file=sys.stderr, flush=True)
 
-    run = await service.backfill(settings, arguments.by, bar)
+    run = await service.backfill(settings, _person(arguments), bar)
     print(
         f"Backfill complete: {run.tenants_examined} tenants examined, {run.lifecycle_inserted} lifecycle rows, "
         f"{run.events_inserted} events and {run.suspension_events_inserted} suspension events inserted."
@@ -80,6 +80,16 @@ async def _demo(_: Settings, arguments: argparse.Namespace) -> int:
     from sidecar.demo.story import tell  # noqa: PLC0415 - nothing else needs the demo's parts
 
     return await tell(fast=arguments.fast, keep=arguments.keep)
+
+
+def _person(arguments: argparse.Namespace) -> str:
+    """Who gave the command: as they say, or by their account. A pod's uid may have no name."""
+    if arguments.by:
+        return str(arguments.by)
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -104,9 +114,9 @@ def _parser() -> argparse.ArgumentParser:
         "derive the ledger from its facts again; exit 1 on a difference, list what is missing",
     )
     backfill = command("backfill", _backfill, "record every living tenant once more, and adopt those older than us")
-    backfill.add_argument("--by", default=getpass.getuser(), help="who asks for it (default: you)")
+    backfill.add_argument("--by", help="who asks for it (default: you)")
     accept = command("accept-removals", _accept_removals, "end the tenants that held censuses lack")
-    accept.add_argument("--by", default=getpass.getuser(), help="who says so (default: you)")
+    accept.add_argument("--by", help="who says so (default: you)")
     demo = command("demo", _demo, "tell the main story on embedded parts")
     demo.set_defaults(needs_database=False)
     demo.add_argument("--fast", action="store_true", help="without pauses")

@@ -22,7 +22,7 @@ from sidecar.watch.news import Unusable
 
 # Seconds. The answer must come before a client or a proxy gives up (curl waits for ever, ingress-nginx 60 s); what
 # has been listed by then is on the disk, and is delivered and counted all the same.
-_DELIVERY_PATIENCE = 45.0
+DELIVERY_PATIENCE = 45.0
 
 # Seconds between two looks at the run's row; its last fact is delivered milliseconds after the one before.
 _LOOK = 0.1
@@ -50,14 +50,19 @@ class Backfill:
         org_label: str,
         depth: Callable[[], Awaitable[Depth]],
         progress: Progress,
+        patience: float | None = DELIVERY_PATIENCE,
     ) -> None:
-        """`depth`: what waits in the spool. `progress` is told how far the run is, after each page."""
+        """`depth`: what waits in the spool. `progress` is told how far the run is, after each page.
+
+        `patience`: seconds that the delivery may take after the list; None: as long as it takes.
+        """
         self._tenants = tenants
         self._append = append
         self._ledger = ledger
         self._org_label = org_label
         self._depth = depth
         self._progress = progress
+        self._patience = patience
         self._running = asyncio.Lock()
 
     @property
@@ -132,13 +137,13 @@ class Backfill:
 
     async def _delivered(self, number: int) -> BackfillRun:
         try:
-            async with asyncio.timeout(_DELIVERY_PATIENCE):
+            async with asyncio.timeout(self._patience):
                 while not (run := await self._ledger.backfill(number)).finished:  # noqa: ASYNC110 - in Postgres
                     await asyncio.sleep(_LOOK)
         except TimeoutError as error:
             raise Unavailable(
                 f"run {number} has listed every tenant, but Postgres has not taken all of it in "
-                f"{_DELIVERY_PATIENCE:.0f} s: {(await self._depth()).facts} facts wait in the spool and will be "
+                f"{self._patience} s: {(await self._depth()).facts} facts wait in the spool and will be "
                 "delivered. Ask again later",
                 retry_after=30,
             ) from error

@@ -13,6 +13,9 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self.spool_facts = self._gauge("sidecar_spool_facts", "Facts recorded and not yet delivered to Postgres")
+        self.spool_oldest_seconds = self._gauge(
+            "sidecar_spool_oldest_seconds", "Age of the oldest fact that waits for Postgres; 0 if none does"
+        )
         self.bootstrap_done = self._gauge(
             "sidecar_bootstrap_done",
             "1 once the tenants older than the history have been adopted by a backfill, else 0",

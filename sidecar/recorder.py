@@ -25,6 +25,9 @@ _LEDGER_PATIENCE = 20.0
 # Seconds. Often enough to be found in a day's log, too seldom to fill it.
 _REMINDER = 3600.0
 
+# Seconds between two questions whether it has happened; one row, and the metric follows within a minute.
+_ADOPTION_CHECK = 60.0
+
 _T = TypeVar("_T")
 _log = structlog.get_logger()
 
@@ -39,6 +42,8 @@ class Recorder:
         self._cluster = cluster
         self._flush = flush
         self._watch: Watch | None = None
+        self.adopted: bool | None = None
+        """Whether what is older than our history was adopted; None until the ledger has said so."""
 
     @property
     def standing(self) -> Standing | None:
@@ -54,6 +59,10 @@ class Recorder:
     async def work(self) -> None:
         """Flushes and records until it is cancelled. Raises an ExceptionGroup with what must end the process."""
         kept = await self._spool.kept()
+        if self._spool.moved_aside is not None:  # first of all: the next start will not know of it any more
+            moved_to = self._spool.moved_aside.name
+            corrupt = Anomaly(kind="spool_corrupt", detail={"moved_to": moved_to})
+            await _patiently("spool_awaited", lambda: self.append([corrupt]))
         # Nothing may reach the ledger of another cluster, so whose facts these are is known first. A spool with a
         # position says it itself: what it owes is paid although the cluster is away.
         if kept.position is None:
@@ -68,16 +77,19 @@ class Recorder:
 
     async def _remind(self) -> None:
         """Until a person has adopted what is older than us, its billing waits: said again every hour."""
-        while not await _patiently("ledger_awaited", self._ledger.adopted):
-            _log.warning("adoption_awaited", what_to_do="POST /api/admin/billing/backfill")
-            await asyncio.sleep(_REMINDER)
+        said_at = -_REMINDER
+        while not (adopted := await _patiently("ledger_awaited", self._ledger.adopted)):
+            self.adopted = adopted
+            if time.monotonic() - said_at >= _REMINDER:
+                said_at = time.monotonic()
+                _log.warning("adoption_awaited", what_to_do="POST /api/admin/billing/backfill")
+            await asyncio.sleep(_ADOPTION_CHECK)
+        self.adopted = True
 
     async def _record(self, kept: Kept, delivered: asyncio.Task[Delivered | None]) -> None:
-        if self._spool.moved_aside is not None:
-            moved_to = self._spool.moved_aside.name
-            await self.append([Anomaly(kind="spool_corrupt", detail={"moved_to": moved_to})])
         if self._settings.bootstrap == "auto":
-            await self.append([Adopted(at=utc(time.time()), by="SIDECAR_BOOTSTRAP=auto")])
+            adopted = Adopted(at=utc(time.time()), by="SIDECAR_BOOTSTRAP=auto")
+            await _patiently("spool_awaited", lambda: self.append([adopted]))
         cluster_uid = await _patiently("cluster_awaited", self._cluster.uid)
         await _patiently("resource_awaited", self._cluster.check_scope)
         self._watch = Watch(

@@ -68,13 +68,13 @@ async def backfill(settings: Settings, asked_by: str, progress: Progress) -> Bac
             ledger.of_cluster(await cluster.uid())
             flush = Flush(spool, ledger)
             recorder = Recorder(settings, spool, ledger, cluster, flush)
-            run = Backfill(cluster, recorder.append, ledger, settings.org_label, spool.depth, progress)
-            flushing = asyncio.create_task(flush.run())
-            try:
-                return await run.run(asked_by)
-            finally:
+            # Without a limit: what this spool holds is gone with it, so the command ends when all is delivered.
+            run = Backfill(cluster, recorder.append, ledger, settings.org_label, spool.depth, progress, patience=None)
+            async with asyncio.TaskGroup() as tasks:
+                flushing = tasks.create_task(flush.run())
+                done = await run.run(asked_by)
                 flushing.cancel()
-                await asyncio.wait([flushing])
+            return done
 
 
 @asynccontextmanager
@@ -107,7 +107,7 @@ async def _door(
             ),
             accept_removals=ledger.accept_removals,
             depth=spool.depth,
-            vitals=Vitals(spool, flush, ledger, metrics, lambda: recorder.standing),
+            vitals=Vitals(spool, flush, recorder, metrics),
         )
         callers = Callers(settings.admin_token_file, reviews, settings.admin_audience)
         async with serving(settings.http, parts, callers) as port:

@@ -23,6 +23,9 @@ SELECT t.tenant_uid::text AS uid, t.tenant_name, t.created_at,
         WHERE o.tenant_uid = t.tenant_uid AND o.deletion_requested_at IS NOT NULL) AS requests,
        (SELECT array_agg(r.at) FROM ledger.removals r WHERE r.tenant_uid = t.tenant_uid) AS removals,
        (SELECT min(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = t.tenant_uid) AS first_version,
+       (SELECT o.zitadel_org_id FROM ledger.orgs o WHERE o.tenant_uid = t.tenant_uid
+        ORDER BY o.resource_version DESC LIMIT 1) AS org,
+       l.zitadel_org_id, l.tenant_name AS lifecycle_name,
        l.tenant_uid IS NOT NULL AS has_lifecycle, l.created_at AS lifecycle_created_at, l.deleted_at
 FROM ledger.tenants t
 CROSS JOIN ledger.history h
@@ -73,7 +76,7 @@ _GAPS = "SELECT from_version::text, to_version::text, from_at, to_at FROM ledger
 _HELD = "SELECT version::text, sent_at FROM ledger.censuses WHERE held ORDER BY sent_at"
 _UNSETTLED = """
 SELECT kind, count(*) AS count FROM ledger.anomalies
-WHERE kind IN ('diverged', 'set_aside', 'unreadable') GROUP BY kind ORDER BY kind
+WHERE kind IN ('diverged', 'set_aside', 'unreadable', 'version_ahead', 'line_too_long') GROUP BY kind ORDER BY kind
 """
 
 
@@ -185,6 +188,10 @@ def _differences(
         yield f"deleted_at is {tenant['deleted_at']}, the facts say {ended}"
     if tenant["has_lifecycle"] and tenant["lifecycle_created_at"] != tenant["created_at"]:
         yield f"created_at is {tenant['lifecycle_created_at']}, the facts say {tenant['created_at']}"
+    if tenant["has_lifecycle"] and tenant["zitadel_org_id"] != tenant["org"]:
+        yield f"the org is {tenant['zitadel_org_id']}, the facts say {tenant['org']}"
+    if tenant["has_lifecycle"] and tenant["lifecycle_name"] != tenant["tenant_name"]:
+        yield f"the name is {tenant['lifecycle_name']}, the facts say {tenant['tenant_name']}"
     if tenant["has_lifecycle"] != bool(tenant["baseline_counts"] or due or ended):
         yield ("has a lifecycle row before it was adopted" if tenant["has_lifecycle"] else "has no lifecycle row")
 

@@ -5,39 +5,32 @@ away is no illness; restarting would not bring them back.
 """
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
 
-from sidecar.errors import Unavailable
 from sidecar.flush import Flush
-from sidecar.ledger import Ledger
 from sidecar.metrics import Metrics
+from sidecar.recorder import Recorder
 from sidecar.spool import Spool
-from sidecar.watch import Standing
 
-# Seconds without a turn after which a loop hangs. The watch turns at each probe (30 s) or try; a try that gets no
-# answer ends after a minute, and the longest pause is 30 s. A delivery's statements end after 45 s each.
+# Seconds without a turn after which a loop hangs. The watch turns at each probe (30 s), try, page of a list, and
+# every 30 s of a pause; a try that gets no answer ends after a minute. A delivery's statements end after 45 s each.
 _WATCH_HANGS = 180.0
 _FLUSH_HANGS = 300.0
 
 
 class Vitals:
-    """Reads the signs of the parts; `standing` gives the watch's, None until there is one."""
+    """Reads the signs of the parts."""
 
-    def __init__(
-        self, spool: Spool, flush: Flush, ledger: Ledger, metrics: Metrics, standing: Callable[[], Standing | None]
-    ) -> None:
+    def __init__(self, spool: Spool, flush: Flush, recorder: Recorder, metrics: Metrics) -> None:
         self._spool = spool
         self._flush = flush
-        self._ledger = ledger
+        self._recorder = recorder
         self._metrics = metrics
-        self._standing = standing
 
     async def ailments(self) -> list[str]:
         """Why the process must be restarted; empty if it is well."""
         now = time.monotonic()
         found = []
-        standing = self._standing()
+        standing = self._recorder.standing
         if standing is not None and not standing.paused and now - standing.turned_at > _WATCH_HANGS:
             found.append(f"the watch has not turned for {now - standing.turned_at:.0f} s")
         if self._flush.busy_since is not None and now - self._flush.busy_since > _FLUSH_HANGS:
@@ -49,10 +42,10 @@ class Vitals:
         return [] if self._spool.writable else ["the spool takes nothing: its disk is full, or its limit is reached"]
 
     async def exposition(self) -> bytes:
-        """The metrics as of now."""
-        self._metrics.spool_facts.set((await self._spool.depth()).facts)
-        with suppress(
-            Unavailable
-        ):  # then the gauge keeps what Postgres said last; that it is away shows in the spool's
-            self._metrics.bootstrap_done.set(await self._ledger.adopted())
+        """The metrics as of now. Nothing is asked of Postgres: numbers are wanted most when it is away."""
+        depth = await self._spool.depth()
+        self._metrics.spool_facts.set(depth.facts)
+        self._metrics.spool_oldest_seconds.set(time.time() - depth.oldest_at if depth.oldest_at is not None else 0)
+        if self._recorder.adopted is not None:
+            self._metrics.bootstrap_done.set(self._recorder.adopted)
         return self._metrics.exposition()

@@ -1,7 +1,8 @@
 -- What waits for a person: a content that contradicts an earlier one, a fact that Postgres refused, an object
--- that could not be read.
+-- that could not be read, an etcd that was restored (what its other history had is not known), a line that was
+-- skipped.
 SELECT kind, count(*) AS count
 FROM ledger.anomalies
-WHERE kind IN ('diverged', 'set_aside', 'unreadable')
+WHERE kind IN ('diverged', 'set_aside', 'unreadable', 'version_ahead', 'line_too_long')
 GROUP BY kind
 ORDER BY kind

@@ -31,6 +31,10 @@ _COMMAND_SECONDS = 45
 _REFUSED_CLASSES = ("21", "22", "23", "54", "P0")
 
 
+# A prepared statement is not there, or is already: a pooler has given us another server connection.
+_STATEMENT_LOST = ("26000", "42P05")
+
+
 @dataclass(frozen=True)
 class Delivered:
     """Where delivery stands: the version, and when the stream that delivered it was there."""
@@ -108,8 +112,10 @@ class Ledger:
         return Delivered(row["version"], row["at"]) if row is not None else None
 
     def of_cluster(self, cluster_uid: str) -> None:
-        """To be said before the first use: a ledger of another cluster is refused (`Misconfigured`) from then on."""
+        """From now on, a ledger of another cluster is refused (`Misconfigured`): checked when a connection is made."""
         self._cluster_uid = cluster_uid
+        if self._connection is not None:
+            self._connection.terminate()  # it was made without that check
 
     async def close(self) -> None:
         """Ends the connection, if there is one."""
@@ -123,9 +129,13 @@ class Ledger:
             try:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await self._connect()
-                async with self._connection.transaction():
+                # Said, because a role or database may have another default, and a snapshot older than the wait
+                # for the writers' lock loses events.
+                async with self._connection.transaction(isolation="read_committed"):
                     yield self._connection
             except asyncpg.PostgresError as error:
+                if error.sqlstate in _STATEMENT_LOST:
+                    await self.close()
                 raise translated(error) from error
             except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 await self.close()  # an answer may be outstanding: this connection's state is not known any more

@@ -17,5 +17,8 @@ FROM lacking l
 LEFT JOIN ledger.ends e USING (tenant_uid)
 WHERE (e.deleted_at IS NULL OR e.deleted_at > l.answered_at)
   AND (SELECT max(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = l.tenant_uid) <= l.version
+  -- a later list that has the tenant proves this one wrong about it
+  AND NOT EXISTS (SELECT FROM ledger.censuses later
+                  WHERE later.version > l.version AND l.tenant_uid = ANY (later.uids))
 ON CONFLICT (tenant_uid, source, at) DO NOTHING
 RETURNING tenant_uid::text

@@ -10,6 +10,8 @@ JOIN ledger.censuses c
 WHERE t.tenant_uid = ANY ($1::uuid[])
   AND (e.deleted_at IS NULL OR e.deleted_at > c.answered_at)
   AND NOT t.tenant_uid = ANY (c.uids)
+  AND NOT EXISTS (SELECT FROM ledger.censuses later
+                  WHERE later.version > c.version AND t.tenant_uid = ANY (later.uids))
 ORDER BY t.tenant_uid, c.answered_at
 ON CONFLICT (tenant_uid, source, at) DO NOTHING
 RETURNING tenant_uid::text

@@ -154,6 +154,6 @@ async def _allowed(judges: Judges, identity: Identity, path: str, verb: str) -> 
 def _bearer(authorization: Sequence[str]) -> str:
     if len(authorization) == 1:
         scheme, _, token = authorization[0].partition(" ")
-        if scheme.lower() == "bearer" and token.strip():
+        if scheme.lower() == "bearer" and token.strip() and token.isascii():
             return token.strip()
     raise Problem(401, "Show who you are: Authorization: Bearer TOKEN, once.", _ASK)

@@ -17,6 +17,7 @@ def stage(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> Ite
         stage = Stage(folder, kubeconfig, database, HttpTenants(url))
         for name, packages in BEFORE.items():
             stage.tenants.create(name, *packages)
+        stage.let_the_second_end()
         try:
             stage.start()
             yield stage

@@ -48,6 +48,7 @@ def stage(kubernetes: Kubernetes, postgres_server: str, tmp_path_factory: pytest
         for name, packages in BEFORE.items():
             tenants.create(name, *packages)
         stage = Stage(tmp_path_factory.mktemp("seed"), kubernetes.kubeconfig("sidecar"), database, tenants)
+        stage.let_the_second_end()
         try:
             stage.start()
             yield stage

@@ -282,6 +282,67 @@ def test_the_guard_allows_ten_or_a_fifth_but_never_all_of_three_or_more(vanished
     assert too_many_vanished(vanished, live) is held
 
 
+async def test_one_new_tenant_does_not_hide_that_all_others_are_gone(ledger, sql) -> None:
+    await ledger.deliver([BEGAN, *(tenant(n, 1, "a") for n in range(1, 9))])
+    stranger = tenant(99, 1, "z", at=minutes(20.01), source="list", time_source="late", created_at=minutes(-900))
+    assert (await ledger.deliver([stranger, census(20, 500, 99)])).held_censuses == 1
+    assert all(end == (None, None) for name, end in (await ended(sql)).items() if name != "tenant-99")
+
+
+async def test_accepting_ends_nobody_whom_a_later_list_has(ledger, sql) -> None:
+    everybody = range(1, 21)
+    await ledger.deliver([BEGAN, *(tenant(n, 1, "a") for n in everybody)])
+    await ledger.deliver([census(20, 500)])
+    await ledger.deliver([census(30, 600, *everybody)])
+    await ledger.deliver([census(40, 700, *range(1, 6))])
+    assert await ledger.accept_removals("a person") == 15
+    gone = {name: at for name, (at, _) in (await ended(sql)).items() if at is not None}
+    assert gone == {f"tenant-{n}": minutes(40.01) for n in range(6, 21)}
+
+
+async def test_a_deletion_requested_in_a_known_generation_is_loud(ledger, sql) -> None:
+    await ledger.deliver([BEGAN, tenant(1, 5, "a")])
+    await ledger.deliver([tenant(1, 5, "a", deletion_requested_at=minutes(9))])
+    assert await anomalies(sql) == ["diverged"]
+
+
+async def test_a_ledger_of_another_cluster_is_refused_also_if_it_was_asked_before(ledger, ledger_database) -> None:
+    await ledger.deliver([BEGAN])
+    asked = Ledger(ledger_database)
+    await asked.adopted()
+    asked.of_cluster("cluster-b")
+    with pytest.raises(Misconfigured, match="one ledger records one cluster"):
+        await asked.deliver([])
+    await asked.close()
+
+
+async def test_a_default_isolation_of_the_database_changes_nothing(ledger_database, sql) -> None:
+    name = await sql.fetchval("SELECT current_database()")
+    await sql.execute(f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'repeatable read'")
+    one, two = Ledger(ledger_database), Ledger(ledger_database)
+    await one.deliver([BEGAN])
+    for number in range(1, 6):
+        odd = [tenant(number, generation, "a") for generation in (1, 3, 5)]
+        await asyncio.gather(one.deliver(odd), two.deliver([tenant(number, generation) for generation in (2, 4)]))
+    await one.close()
+    await two.close()
+    assert (await verify(sql)).differences == []
+
+
+async def test_a_lost_prepared_statement_means_a_new_connection(ledger, sql) -> None:
+    await ledger.deliver([BEGAN, tenant(1, 1, "a")])
+    await ledger._connection.execute("DEALLOCATE ALL")  # what a pooler's other server connection is like
+    with pytest.raises(Unavailable):
+        await ledger.deliver([tenant(1, 2)])
+    await ledger.deliver([tenant(1, 2)])
+    assert await events(sql) == [(1, "a", "enabled"), (2, "a", "disabled")]
+
+
+async def test_a_removal_of_a_tenant_nobody_told_us_of_is_an_open_end(ledger, sql) -> None:
+    await ledger.deliver([BEGAN, Removal(tenant_uid=uid(7), time_source="audit", at=minutes(5))])
+    assert not (await verify(sql)).complete
+
+
 async def test_other_content_under_a_known_generation_is_loud_and_the_first_stays(ledger, sql) -> None:
     await ledger.deliver([BEGAN, tenant(1, 1, "a")])
     await ledger.deliver([tenant(1, 1, "a", "default")])
@@ -295,6 +356,11 @@ async def test_other_content_under_a_known_generation_is_loud_and_the_first_stay
 async def test_generations_and_versions_in_opposite_order_are_loud(ledger, sql) -> None:
     await ledger.deliver([BEGAN, tenant(1, 5, "a", version=500), tenant(1, 6, "b", version=400)])
     assert set(await anomalies(sql)) == {"diverged"}
+
+
+async def test_a_gap_begins_where_the_segment_that_reached_furthest_ended(ledger, sql) -> None:
+    await ledger.deliver([segment(100, 200, 0, 10), segment(100, 150, 1, 40), segment(300, 400, 50, 60)])
+    assert tuple(await sql.fetchrow("SELECT from_version, from_at FROM ledger.gaps")) == (200, minutes(10))
 
 
 async def test_a_removed_uid_in_a_later_list_is_loud(ledger, sql) -> None:
@@ -530,10 +596,12 @@ async def test_verify_names_each_kind_of_difference(ledger, sql) -> None:
         "UPDATE tenant_billing_lifecycle SET deleted_at = created_at, deleted_source = 'deletion' "
         "WHERE tenant_name = 'tenant-2'"
     )
+    await sql.execute("UPDATE tenant_billing_lifecycle SET zitadel_org_id = 'other' WHERE tenant_name = 'tenant-2'")
     await sql.execute("DELETE FROM tenant_billing_lifecycle WHERE tenant_name = 'tenant-1'")
     text = "\n".join((await verify(sql)).lines())
     assert "generation 2 enabled b has no row" in text
     assert "generation 1 disabled a, but that generation says enabled" in text
     assert "generation 9 enabled a without an observation" in text
     assert "deleted_at is" in text
+    assert "the org is other, the facts say org" in text
     assert "has no lifecycle row" in text

@@ -96,6 +96,11 @@ class Stage:
         self._sidecar = Server("sidecar", command, self._log)
         self._sidecar.wait_until(self._watches, PATIENCE_SECONDS)
 
+    def let_the_second_end(self) -> None:
+        """Returns in a later second: what exists is then older than our history, which starts in a whole second."""
+        created = int(time.time())
+        self.until(lambda: int(time.time()) > created)
+
     def stop(self) -> None:
         """SIGTERM; returns when it has ended."""
         if self._sidecar is not None:
