@@ -1,5 +1,6 @@
 """The commands as a person runs them: exit codes, sentences, and no secret in any output."""
 
+import getpass
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from sidecar.__main__ import _parser, _person
 from sidecar.facts import Began, Census, Seen, Segment
 from sidecar.ledger import Ledger
 
@@ -55,6 +57,15 @@ async def sql(ledger_database: str):
     connection = await asyncpg.connect(ledger_database)
     yield connection
     await connection.close()
+
+
+def test_an_account_without_a_name_is_named_by_its_number(monkeypatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert _person(_parser().parse_args(["accept-removals"])) == f"uid {os.getuid()}"
+    assert _person(_parser().parse_args(["accept-removals", "--by", "anna"])) == "anna"
 
 
 def test_every_problem_of_the_settings_is_named_at_once_with_exit_code_2() -> None:

@@ -16,6 +16,7 @@ from sidecar import logs
 from sidecar.cluster import Reviews
 from sidecar.web import callers as callers_module
 from sidecar.web.callers import Callers, Judges
+from sidecar.web.problems import Problem
 from tests.support.admin import TOKEN, AdminApi, admin_api
 
 AUDIENCE = "pieced-billing"
@@ -115,6 +116,23 @@ async def with_token_file(database: str, tmp_path: Path, judges: Judges | None =
     """An API whose token file is `tmp_path / "token"`."""
     async with admin_api(database, tmp_path, Callers(tmp_path / "token", judges, AUDIENCE)) as api:
         yield api
+
+
+async def test_bytes_that_are_no_text_are_no_token_and_ask_nobody():
+    callers = Callers(None, NobodyToAsk(), AUDIENCE)
+    with pytest.raises(Problem) as refused:
+        await callers.check(["Bearer \udcff\udcfe"], "/api/admin/billing/pricing", "get")
+    assert refused.value.status == 401
+
+
+class NobodyToAsk:
+    """Must not be asked."""
+
+    async def identify(self, token: str, audience: str) -> None:
+        raise AssertionError(token)
+
+    async def may(self, identity: object, path: str, verb: str) -> bool:
+        raise AssertionError(path)
 
 
 class TestTokenFile:
