@@ -18,7 +18,7 @@ WITH given AS (
     ) above
 ), compared AS MATERIALIZED (
     SELECT o.tenant_uid, o.generation, o.tenant_name, coalesce($3::text, o.source) AS source, o.packages, o.suspended,
-           o.recorded_at, t.created_at, h.started_at,
+           o.recorded_at, t.created_at, (SELECT started_at FROM ledger.history WHERE id = 1) AS started_at,
            below.generation IS NULL AS baseline,
            coalesce(below.packages, '{}') AS packages_before,
            coalesce(below.suspended, false) AS suspended_before
@@ -29,7 +29,6 @@ WITH given AS (
         LIMIT 1
     ) o
     CROSS JOIN LATERAL (SELECT * FROM ledger.tenants t WHERE t.tenant_uid = o.tenant_uid LIMIT 1) t
-    CROSS JOIN LATERAL (SELECT * FROM ledger.history h WHERE h.id = 1 LIMIT 1) h
     LEFT JOIN LATERAL (
         SELECT b.generation, b.packages, b.suspended FROM ledger.observations b
         WHERE b.tenant_uid = o.tenant_uid AND b.generation < o.generation AND b.unreadable IS NULL
@@ -39,7 +38,9 @@ WITH given AS (
     WHERE o.unreadable IS NULL
       AND o.deletion_requested_at IS NULL  -- billing ends with the request
       -- an inherited baseline waits until a person has adopted it
-      AND (below.generation IS NOT NULL OR t.created_at >= h.started_at OR h.adopted_at IS NOT NULL)
+      AND (below.generation IS NOT NULL
+           OR t.created_at >= (SELECT started_at FROM ledger.history WHERE id = 1)
+           OR (SELECT adopted_at FROM ledger.history WHERE id = 1) IS NOT NULL)
       AND (o.packages IS DISTINCT FROM coalesce(below.packages, '{}')
            OR o.suspended IS DISTINCT FROM coalesce(below.suspended, false))
 ), timed AS MATERIALIZED (  -- the rules of view ledger.generations, for these generations only

@@ -10,7 +10,6 @@ WITH named AS (
            newest.zitadel_org_id
     FROM named
     CROSS JOIN LATERAL (SELECT * FROM ledger.tenants t WHERE t.tenant_name = named.tenant_name OFFSET 0) t
-    CROSS JOIN LATERAL (SELECT * FROM ledger.history h WHERE h.id = 1 LIMIT 1) h
     LEFT JOIN LATERAL (SELECT * FROM ledger.ends e WHERE e.tenant_uid = t.tenant_uid LIMIT 1) e ON true
     CROSS JOIN LATERAL (
         SELECT o.zitadel_org_id FROM ledger.orgs o
@@ -18,8 +17,8 @@ WITH named AS (
         ORDER BY o.resource_version DESC
         LIMIT 1
     ) newest
-    WHERE t.created_at >= h.started_at
-       OR h.adopted_at IS NOT NULL
+    WHERE t.created_at >= (SELECT started_at FROM ledger.history WHERE id = 1)
+       OR (SELECT adopted_at FROM ledger.history WHERE id = 1) IS NOT NULL
        OR e.deleted_at IS NOT NULL
        -- not EXISTS, for which Postgres may read the whole table once
        OR (SELECT true FROM public.tenant_skill_events s WHERE s.tenant_uid = t.tenant_uid LIMIT 1)

@@ -71,14 +71,17 @@ WRITE = """
 `at`: Unix seconds. JSON cannot hold bytes, and one joined blob is one parameter."""
 
 TAKE = """
-    SELECT id, body FROM facts WHERE id <= (
-        SELECT max(id) FROM (
+    SELECT id, body FROM facts WHERE id <= CASE
+        WHEN (SELECT sum(length(body)) FROM (SELECT body FROM facts ORDER BY id LIMIT :most)) <= :max_bytes
+        THEN (SELECT max(id) FROM facts)
+        ELSE (SELECT max(id) FROM (
             SELECT id, size, sum(size) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS total
             FROM (SELECT id, length(body) AS size FROM facts ORDER BY id LIMIT :most)
-        ) WHERE total <= :max_bytes OR total = size
-    ) ORDER BY id
+        ) WHERE total <= :max_bytes OR total = size)
+    END ORDER BY id LIMIT :most
 """
-"""The oldest facts, at most `most` of them and `max_bytes` together, but always one."""
+"""The oldest facts, at most `most` of them and `max_bytes` together, but always one. The running total is only
+computed for those that are too large together; the plain sum costs a third of it."""
 
 KEPT = "SELECT NULL, body FROM position UNION ALL SELECT uid, body FROM tenants"
 
