@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from sidecar.answers import Tenants
-from sidecar.errors import AlreadyRunning, Unavailable
+from sidecar.errors import AlreadyRunning, Misconfigured, Unavailable
 from sidecar.facts import Adopted, AnyFact, Backfilled, Census, utc
 from sidecar.ledger import BackfillRun, Ledger
 from sidecar.spool import Depth
@@ -45,6 +45,7 @@ class Backfill:
     def __init__(
         self,
         tenants: Tenants,
+        cluster_uid: Callable[[], Awaitable[str]],
         append: Append,
         ledger: Ledger,
         org_label: str,
@@ -52,11 +53,13 @@ class Backfill:
         progress: Progress,
         patience: float | None = DELIVERY_PATIENCE,
     ) -> None:
-        """`depth`: what waits in the spool. `progress` is told how far the run is, after each page.
+        """`cluster_uid`: which cluster answers now. `depth`: what waits in the spool.
 
-        `patience`: seconds that the delivery may take after the list; None: as long as it takes.
+        `progress` is told how far the run is, after each page. `patience`: seconds that the delivery may take after
+        the list; None: as long as it takes.
         """
         self._tenants = tenants
+        self._cluster_uid = cluster_uid
         self._append = append
         self._ledger = ledger
         self._org_label = org_label
@@ -80,9 +83,11 @@ class Backfill:
             raise AlreadyRunning("a backfill is running already; ask again when it has ended")
         async with self._running:
             started = time.monotonic()
+            cluster_uid = await self._cluster_uid()
+            self._ledger.of_cluster(cluster_uid)
             number = await self._ledger.begin_backfill(asked_by)
             _log.info("backfill_started", run=number, asked_by=asked_by)
-            await self._list(number, asked_by)
+            await self._list(number, asked_by, cluster_uid)
             done = await self._delivered(number)
             _log.info(
                 "backfill_finished",
@@ -96,7 +101,7 @@ class Backfill:
             )
             return done
 
-    async def _list(self, number: int, asked_by: str) -> None:
+    async def _list(self, number: int, asked_by: str, cluster_uid: str) -> None:
         first = None
         uids: list[str] = []
         problems: list[str] = []
@@ -116,6 +121,7 @@ class Backfill:
                         problems.append(f"{item.name}: {item.unreadable}")
                 if item.uid is not None:
                     uids.append(item.uid)
+            await self._check_cluster(cluster_uid)
             await self._append([msgspec.structs.replace(fact, backfill=number) for fact in facts])
             self._progress(examined, examined + (page.remaining or 0))
             _log.info("backfill_listed", run=number, tenants=examined)
@@ -134,6 +140,14 @@ class Backfill:
                 Backfilled(tenants_examined=examined, problems=tuple(problems[:_NAMED]), backfill=number),
             ]
         )
+
+    async def _check_cluster(self, expected: str) -> None:
+        """A kubeconfig may be switched at any moment: what another cluster answered is not stored."""
+        if (found := await self._cluster_uid()) != expected:
+            raise Misconfigured(
+                f"the backfill began with cluster {expected}, and now cluster {found} answers: KUBECONFIG was changed "
+                "to another cluster; one ledger records one cluster"
+            )
 
     async def _delivered(self, number: int) -> BackfillRun:
         try:

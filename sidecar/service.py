@@ -65,11 +65,12 @@ async def backfill(settings: Settings, asked_by: str, progress: Progress) -> Bac
             _ledger(settings) as ledger,
             Cluster.connect(settings.kubeconfig, settings.group, settings.version, settings.plural) as cluster,
         ):
-            ledger.of_cluster(await cluster.uid())
             flush = Flush(spool, ledger)
             recorder = Recorder(settings, spool, ledger, cluster, flush)
             # Without a limit: what this spool holds is gone with it, so the command ends when all is delivered.
-            run = Backfill(cluster, recorder.append, ledger, settings.org_label, spool.depth, progress, patience=None)
+            run = Backfill(
+                cluster, cluster.uid, recorder.append, ledger, settings.org_label, spool.depth, progress, patience=None
+            )
             async with asyncio.TaskGroup() as tasks:
                 flushing = tasks.create_task(flush.run())
                 done = await run.run(asked_by)
@@ -99,6 +100,7 @@ async def _door(
             database=database,
             backfills=Backfill(
                 cluster,
+                cluster.uid,
                 recorder.append,
                 ledger,
                 settings.org_label,

@@ -113,6 +113,8 @@ class Ledger:
 
     def of_cluster(self, cluster_uid: str) -> None:
         """From now on, a ledger of another cluster is refused (`Misconfigured`): checked when a connection is made."""
+        if cluster_uid == self._cluster_uid:
+            return
         self._cluster_uid = cluster_uid
         if self._connection is not None:
             self._connection.terminate()  # it was made without that check

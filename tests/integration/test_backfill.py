@@ -12,7 +12,7 @@ import pytest
 
 from sidecar.answers import Page
 from sidecar.backfill import Backfill
-from sidecar.errors import AlreadyRunning, Unavailable
+from sidecar.errors import AlreadyRunning, Misconfigured, Unavailable
 from sidecar.facts import AnyFact, Began, Removal, Seen, encode
 from sidecar.flush import Flush
 from sidecar.ledger import BackfillRun, Ledger
@@ -67,6 +67,7 @@ class Cluster:
     def __init__(self, *items: dict, size: int = 2) -> None:
         self.items = list(items)
         self.size = size
+        self.name = "cluster"
         self.may_answer = asyncio.Event()
         self.may_answer.set()
 
@@ -77,6 +78,9 @@ class Cluster:
         raw = [msgspec.Raw(msgspec.json.encode(each)) for each in self.items[start:end]]
         token = str(end) if end < len(self.items) else ""
         return Page("9000", datetime.now(UTC), datetime.now(UTC), None, raw, token, 100, max(0, len(self.items) - end))
+
+    async def uid(self) -> str:
+        return self.name
 
     def watch(self, version: str, timeout_seconds: int):
         raise NotImplementedError
@@ -101,6 +105,7 @@ class Replica:
     def backfill(self, cluster: Cluster) -> Backfill:
         return Backfill(
             cluster,
+            cluster.uid,
             lambda facts: self.store(*facts),
             self.ledger,
             ORG_LABEL,
@@ -207,6 +212,25 @@ async def test_changes_that_arrive_during_a_run_are_not_counted_as_its_work(one,
     run = await one.run(Cluster(item(1, 7, ["a"])))
     assert counts(run) == (1, 1, 1, 0)
     assert len(await rows(sql)) == 2
+
+
+async def test_another_cluster_is_refused_at_the_start_and_in_the_middle(one, sql) -> None:
+    await one.store(BEGAN)
+    await one.settle()
+    cluster = Cluster(item(1, 1, ["a"]))
+    cluster.name = "another"
+    with pytest.raises(Misconfigured, match="one ledger records one cluster"):
+        await one.backfill(cluster).run("test")
+    one.ledger.of_cluster("cluster")
+    cluster.name = "cluster"
+    cluster.may_answer.clear()
+    run = asyncio.create_task(one.backfill(cluster).run("test"))
+    await until(lambda: sql.fetchval("SELECT count(*) FROM ledger.backfills"), "the run never began")
+    cluster.name = "another"
+    cluster.may_answer.set()
+    with pytest.raises(Misconfigured, match="KUBECONFIG was changed"):
+        await run
+    assert (await one.spool.depth()).facts == 0
 
 
 async def test_progress_is_told_page_by_page(one) -> None:

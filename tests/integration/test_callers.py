@@ -129,10 +129,10 @@ class NobodyToAsk:
     """Must not be asked."""
 
     async def identify(self, token: str, audience: str) -> None:
-        raise AssertionError(token)
+        raise AssertionError((token, audience))
 
     async def may(self, identity: object, path: str, verb: str) -> bool:
-        raise AssertionError(path)
+        raise AssertionError((identity, path, verb))
 
 
 class TestTokenFile:
