@@ -80,6 +80,10 @@ class Stream(Protocol):
 class Tenants(Protocol):
     """The part of a cluster that a recorder of tenants needs."""
 
+    async def uid(self) -> str:
+        """Which cluster answers now: the uid of its namespace kube-system. Raises as `list_page`."""
+        ...
+
     async def list_page(self, limit: int, continue_token: str = "") -> Page:
         """Up to `limit` objects, as of now (quorum). Raises `Answered`, `Unavailable`."""
         ...

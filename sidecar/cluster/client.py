@@ -121,7 +121,9 @@ class Cluster:
                     raise Unavailable(f"{what}: one object alone is above {BODY_MOST} bytes") from error
                 limit //= 2
             else:
-                return await _page(body, sent_at, datetime.now(UTC), headers.get("Date"), what)
+                # A clock that is set back meanwhile must not say that the answer came before the question.
+                answered_at = max(sent_at, datetime.now(UTC))
+                return await _page(body, sent_at, answered_at, headers.get("Date"), what)
 
     def watch(self, version: str, timeout_seconds: int) -> AbstractAsyncContextManager[OpenStream]:
         """The stream of changes after `version`, once the API server has said 200 to it.
@@ -149,12 +151,22 @@ async def _page(body: bytes, sent_at: datetime, answered_at: datetime, date: str
         version=version,
         sent_at=sent_at,
         answered_at=answered_at,
-        server_date=parsedate_to_datetime(date).astimezone(UTC) if date else None,
+        server_date=_moment(date) if date else None,
         items=listed.items or [],
         continue_token=listed.metadata.continue_ or "",
         size=len(body),
         remaining=listed.metadata.remaining_item_count,
     )
+
+
+def _moment(date: str) -> datetime | None:
+    """A Date header; None for one that is no date (a proxy may have written it): our own clock is there too."""
+    try:
+        said = parsedate_to_datetime(date)
+        # "-0000" is read as a time without a zone; HTTP's dates are in UTC (RFC 9110, 5.6.7).
+        return said.replace(tzinfo=UTC) if said.tzinfo is None else said.astimezone(UTC)
+    except (ValueError, OverflowError):  # OverflowError: off either end of the calendar
+        return None
 
 
 def _decode(body: bytes, shape: type[T], what: str) -> T:

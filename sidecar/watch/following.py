@@ -9,25 +9,16 @@ import structlog
 
 from sidecar.answers import Silent, Stream, Tenants, TooLong
 from sidecar.errors import Unavailable
-from sidecar.facts import Anomaly, AnyFact, version_key
-from sidecar.watch.listing import pages
+from sidecar.facts import AnyFact, version_key
+from sidecar.watch.happenings import Delivered, Ended, Expired, Lost, Missed, Probed, Stalled, Trouble, Unreadable
+from sidecar.watch.identity import confirm
+from sidecar.watch.listing import own_pages
 from sidecar.watch.memory import Memory
 from sidecar.watch.news import Bookmark, Change, Failure, Garbled, Unusable, excerpt, read_line
+from sidecar.watch.positions import Position
 from sidecar.watch.pulse import STALL, Pulse
 from sidecar.watch.selfcheck import SelfCheck, Timetable
-from sidecar.watch.situations import (
-    Delivered,
-    Ended,
-    Expired,
-    Lost,
-    Missed,
-    Probed,
-    Stalled,
-    Trouble,
-    Unreadable,
-    Watching,
-    advance,
-)
+from sidecar.watch.situations import Watching, advance
 from sidecar.watch.standing import Standing
 from sidecar.watch.storing import Storing
 
@@ -40,11 +31,12 @@ _NAMED = 20  # uids of differences that an anomaly names; the count says how man
 _log = structlog.stdlib.get_logger(__name__)
 
 
-async def probe(tenants: Tenants, standing: Standing, stood_at: str) -> Probed:
-    """The server's present version. Raises `Answered`, `Unavailable`."""
+async def probe(tenants: Tenants, standing: Standing, held: Position) -> Probed:
+    """The server's present version. Raises `Answered`, `Unavailable`; `Misconfigured` if it is another cluster's."""
     page = await tenants.list_page(1)
     standing.signal()
-    return Probed(page.version, page.sent_at, stood_at)
+    await confirm(tenants, held.cluster_uid)
+    return Probed(page.version, page.sent_at, held.version)
 
 
 class Following:
@@ -78,7 +70,10 @@ class Following:
         self._announced = False  # that it has caught up, since the opening or the last stall
 
     async def run(self) -> Trouble | Probed:
-        """Follows the stream until it ends, and says how. (A `Probed` with a version below the position.)"""
+        """Follows the stream until it ends, and says how. (A `Probed` with a version below the position.)
+
+        Raises an ExceptionGroup with `Misconfigured` when another cluster answers the LISTs beside it.
+        """
         async with asyncio.TaskGroup() as group:
             beside = [
                 group.create_task(self._pulse.beat()),
@@ -118,11 +113,12 @@ class Following:
 
     async def _record(self, lines: list[bytes | TooLong], at: datetime) -> Trouble | None:
         now = self._standing.watching
-        version, facts, trouble = "", list[AnyFact](), None  # "": the stream has told no version here
+        version, facts = "", list[AnyFact]()  # "": the stream has told no version here
+        trouble: Trouble | None = None
         for line in lines:
             if isinstance(line, TooLong):
-                facts.append(_too_long(line, version or now.held.version))
-                continue
+                trouble = Unreadable("line_too_long", excerpt(line.beginning), line.length)
+                break
             news = read_line(line, self._org_label)
             if isinstance(news, Change):
                 told = news.tenant.resource_version
@@ -166,7 +162,7 @@ class Following:
             self._probe_wanted.clear()
             self._standing.turn()
             try:
-                self._hear(await probe(self._tenants, self._standing, self._standing.watching.held.version))
+                self._hear(await probe(self._tenants, self._standing, self._standing.watching.held))
             except Unavailable as error:  # the stream may be well all the same, and ends by itself if not
                 _log.warning("watch_probe_failed", detail=str(error))
             with suppress(TimeoutError):
@@ -196,11 +192,12 @@ class Following:
 
     async def _check(self) -> tuple[str, ...]:
         check = SelfCheck(self._memory)
-        stood_at, version = self._standing.watching.held.version, ""
-        async for page, items in pages(self._tenants, self._org_label):
+        held, version = self._standing.watching.held, ""
+        async for page, items in own_pages(self._tenants, held.cluster_uid, self._org_label):
+            self._standing.turn()
             if not version:
                 version = page.version
-                self._hear(Probed(version, page.sent_at, stood_at))
+                self._hear(Probed(version, page.sent_at, held.version))
             check.page(items)
         if check.listed(version):
             with suppress(TimeoutError):
@@ -220,10 +217,3 @@ def _ended_by(news: Failure | Garbled) -> Trouble:
     if isinstance(news, Garbled):
         return Unreadable("bad_line", news.excerpt)
     return Expired(news.message) if news.code == 410 else Unreadable("error_line", news.message)
-
-
-def _too_long(line: TooLong, version: str) -> Anomaly:
-    return Anomaly(
-        kind="line_too_long",
-        detail={"bytes": line.length, "after_version": version, "excerpt": excerpt(line.beginning)},
-    )

@@ -18,30 +18,21 @@ from sidecar.backoff import Backoff
 from sidecar.errors import Misconfigured, Unavailable
 from sidecar.watch import positions
 from sidecar.watch.following import Following, probe
-from sidecar.watch.listing import store_list
+from sidecar.watch.happenings import Ended, Expired, Happening, Listed, Lost, Opened, Probed, Refused, Trouble
+from sidecar.watch.identity import confirm
+from sidecar.watch.listing import Lists
 from sidecar.watch.memory import Memory
 from sidecar.watch.positions import Position
 from sidecar.watch.selfcheck import Timetable
-from sidecar.watch.situations import (
-    CALM,
-    Ended,
-    Expired,
-    Happening,
-    Listed,
-    Listing,
-    Lost,
-    Opened,
-    Opening,
-    Probed,
-    Probing,
-    Refused,
-    Situation,
-    Trouble,
-)
+from sidecar.watch.situations import CALM, Listing, Opening, Priming, Probing, Situation
 from sidecar.watch.standing import Standing
 from sidecar.watch.storing import Append, Storing
 
 _TIMEOUT = (240, 360)  # seconds, at random: the server ends our watches, and no two replicas' at once
+
+_SLICE = 30.0
+"""Seconds. A server may ask for a pause of minutes; meanwhile the loop shows that it runs this often, which is as
+often as a stream's probes do."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -68,15 +59,18 @@ class Watch:
         """
         self.standing = Standing(_begin(start, delivered, cluster_uid))
         self._tenants = tenants
-        self._cluster_uid = cluster_uid
         self._org_label = org_label
         self._memory = Memory(known)
         self._storing = Storing(append, self._memory, self.standing)
+        self._lists = Lists(tenants, self._memory, self._storing, self.standing, cluster_uid, org_label)
         self._timetable = Timetable(resync_seconds)
         self._backoff = Backoff()
 
     async def run(self) -> NoReturn:
-        """Watches until it is cancelled. An error that it does not know ends it: the process must end too."""
+        """Watches until it is cancelled. An error that it does not know ends it: the process must end too.
+
+        So does `Misconfigured`, alone or in an ExceptionGroup, when another cluster than the first one answers.
+        """
         while True:
             await self._settle(await self._act(self.standing.situation))
 
@@ -84,10 +78,10 @@ class Watch:
         """Do what the situation asks for, until something happens."""
         try:
             match now:
-                case Listing():
+                case Listing() | Priming():
                     return await self._list(now)
                 case Probing():
-                    return await probe(self._tenants, self.standing, now.held.version)
+                    return await probe(self._tenants, self.standing, now.held)
                 case Opening():
                     return await self._follow(now.held)
         except Answered as error:
@@ -98,18 +92,21 @@ class Watch:
             return Lost("unreachable", str(error))
         raise RuntimeError(f"nothing is to be done in {now}")
 
-    async def _list(self, now: Listing) -> Listed:
+    async def _list(self, now: Listing | Priming) -> Listed:
         self.standing.lists += 1
-        position = await store_list(
-            self._tenants, self._memory, now, self._cluster_uid, self._org_label, self._storing.store
-        )
+        if isinstance(now, Priming):
+            position = await self._lists.prime(now.held)
+            _log.info("watch_primed", version=position.version, tenants=len(self._memory))
+        else:
+            position = await self._lists.close_gap(now)
+            _log.info("watch_listed", reason=now.reason, version=position.version, tenants=len(self._memory))
         self.standing.signal()
         self._timetable.renew()
-        _log.info("watch_listed", reason=now.reason, version=position.version, tenants=len(self._memory))
         return Listed(position)
 
     async def _follow(self, held: Position) -> Trouble | Probed:
         async with self._tenants.watch(held.version, random.randint(*_TIMEOUT)) as stream:  # noqa: S311 - jitter
+            await confirm(self._tenants, held.cluster_uid)
             self.standing.step(Opened(datetime.now(UTC)))
             _log.info("watch_opened", version=held.version)
             opened = time.monotonic()
@@ -141,7 +138,13 @@ class Watch:
             _log.error("watch_anomaly", kind=following.anomaly.kind, detail=following.anomaly.detail)
             await self._storing.store([following.anomaly], None)
         if wait is not None:
-            await asyncio.sleep(wait)
+            await self._rest(wait)
+
+    async def _rest(self, seconds: float) -> None:
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, _SLICE))
+            self.standing.turn()
 
 
 def _begin(start: bytes | None, delivered: tuple[str, datetime] | None, cluster_uid: str) -> Situation:
@@ -156,7 +159,12 @@ def _begin(start: bytes | None, delivered: tuple[str, datetime] | None, cluster_
     if delivered is not None:
         version, at = delivered
         held = Position(
-            version=version, at=at, segment_from_version=version, segment_from_at=at, cluster_uid=cluster_uid
+            version=version,
+            at=at,
+            segment_from_version=version,
+            segment_from_at=at,
+            cluster_uid=cluster_uid,
+            primed=False,
         )
         return Probing(held)
     return Listing(None, "first")

@@ -81,8 +81,9 @@ class Memory:
         time_source: TimeSource = "watch" if live else "late"
         if change.kind == "DELETED":
             return self._follow_deletion(tenant, known, position, at, time_source)
-        if known is not None and known.tells(tenant):
-            return []
+        newer = known is None or version_key(known.version) <= version_key(tenant.resource_version)
+        if known is not None and newer and known.tells(tenant):
+            return []  # an older one that looks the same is news: it had these contents, or this org, before
         not_before = None
         if known is None:
             # A creation, told as it happens: the tenant did not exist before. (A tenant that is unknown
@@ -91,7 +92,7 @@ class Memory:
                 not_before = position.not_before(tenant.resource_version)
         elif known.generation < tenant.generation and known.packages is not None:
             not_before = position.not_before(tenant.resource_version)
-        if known is None or version_key(known.version) <= version_key(tenant.resource_version):
+        if newer:
             self._remember(tenant)
         return facts_of(tenant, "watch", at, not_before, time_source)
 

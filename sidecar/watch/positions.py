@@ -28,7 +28,8 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """Every change up to `version` has been stored, without a gap since `segment_from_version`.
 
-    `at`: when the stream said `version`. `marks`: ascending, in version and in time.
+    `at`: when the stream said `version`. `marks`: ascending, in version and in time. `primed`: whether the
+    memory beside it knows the tenants; not so for a position that came from the ledger, to an empty spool.
     """
 
     version: str
@@ -37,6 +38,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     segment_from_at: datetime
     marks: tuple[Mark, ...] = ()
     cluster_uid: str
+    primed: bool = True
 
     def moved(self, version: str, at: datetime) -> "Position":
         """The same after the stream said `version`; it never moves back."""

@@ -4,6 +4,9 @@
        ▲                  ▲  │                 │
        │                probed │ trouble       │ trouble, end
        └──410, ahead───── Probing ◄────────────┘        (410, unreadable, missed: from each to Listing)
+                          │    ▲
+                   probed ▼    │ trouble                (only to a position whose memory was lost)
+                          Priming ──listed──► Opening
 
 A position is kept through everything but what makes it worthless: it is too old (410, as an HTTP status or as
 a line of the stream), the stream said something that cannot be understood, the server's present version is
@@ -18,6 +21,21 @@ from typing import Literal
 import msgspec
 
 from sidecar.facts import Anomaly, version_key
+from sidecar.watch.happenings import (
+    Delivered,
+    Ended,
+    Expired,
+    Happening,
+    Listed,
+    Lost,
+    Missed,
+    Opened,
+    Probed,
+    Refused,
+    Stalled,
+    Trouble,
+    Unreadable,
+)
 from sidecar.watch.positions import Position
 
 Reason = Literal["first", "expired", "ahead", "unreadable", "missed"]
@@ -38,6 +56,16 @@ class Listing(Situation, frozen=True):
 
 class Probing(Situation, frozen=True):
     """Before resuming at `held`, the server's present version must be known."""
+
+    held: Position
+
+
+class Priming(Situation, frozen=True):
+    """Before resuming at `held`, which came without a memory, the tenants must be learnt from a complete list.
+
+    No gap: the stream tells again all that happened since `held`. But a self-check by an empty memory would
+    take each tenant for one that the stream had hidden.
+    """
 
     held: Position
 
@@ -69,86 +97,6 @@ class Watching(Situation, frozen=True):
         return self.live_above is not None and version_key(self.held.version) >= version_key(self.live_above)
 
 
-class Listed(msgspec.Struct, frozen=True):
-    """A complete list was stored; it ends at `position`."""
-
-    position: Position
-
-
-class Probed(msgspec.Struct, frozen=True):
-    """A LIST sent at `sent_at`, when the stream stood at `stood_at`, had `version`."""
-
-    version: str
-    sent_at: datetime
-    stood_at: str
-
-
-class Opened(msgspec.Struct, frozen=True):
-    """The server accepted the watch."""
-
-    at: datetime
-
-
-class Delivered(msgspec.Struct, frozen=True):
-    """All changes up to `version` are stored, read from the stream at `at`."""
-
-    version: str
-    at: datetime
-
-
-class Stalled(msgspec.Struct, frozen=True):
-    """Our own loop was away until `at`: what came meanwhile was read late."""
-
-    at: datetime
-
-
-class Expired(msgspec.Struct, frozen=True):
-    """410, as a status or as a line: the server no longer knows what came after the version, or the list."""
-
-    message: str
-
-
-class Unreadable(msgspec.Struct, frozen=True):
-    """The stream said something else than changes, bookmarks or 410: an unknown ERROR, or no JSON at all."""
-
-    kind: Literal["error_line", "bad_line"]
-    excerpt: str
-
-
-class Missed(msgspec.Struct, frozen=True):
-    """The self-check found tenants that the stream should have told us of, and did not."""
-
-    differences: tuple[str, ...]
-    count: int
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """A status other than 200 and 410. `retry_after`: seconds, if the server said how long."""
-
-    status: int
-    message: str
-    retry_after: float | None = None
-
-
-class Lost(msgspec.Struct, frozen=True):
-    """No answer, or a connection that broke (`cut`) or said nothing for too long (`silent`)."""
-
-    how: Literal["unreachable", "cut", "silent"]
-    message: str
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """The server ended the stream in order, `after` seconds."""
-
-    after: float
-
-
-Trouble = Expired | Unreadable | Missed | Refused | Lost | Ended
-"""What ends a try, or a stream."""
-
-Happening = Listed | Probed | Opened | Delivered | Stalled | Trouble
-
-
 class Next(msgspec.Struct, frozen=True):
     """What follows: the situation, a pause before it (None: no; else at least so many seconds), a record."""
 
@@ -167,7 +115,7 @@ def advance(now: Situation, happening: Happening) -> Next:
     if isinstance(happening, Trouble):
         return _troubled(now, happening)
     match now, happening:
-        case Listing(), Listed(position=position):
+        case ((Listing() | Priming()), Listed(position=position)):
             return Next(Opening(position))
         case ((Probing() | Watching()), Probed()):
             return _probed(now, happening)
@@ -185,10 +133,13 @@ def _probed(now: Probing | Watching, probed: Probed) -> Next:
         anomaly = Anomaly(
             kind="version_ahead", detail={"held_version": probed.stood_at, "present_version": probed.version}
         )
-        return Next(Listing(_unproven(now.held), "ahead"), pause=0.0, anomaly=anomaly)
+        # At once, for the gap grows until then. A Probing has waited already; of a stream, only one that told
+        # something: where two clusters answer in turns, each would seem to be restored, for ever.
+        pause = None if isinstance(now, Probing) or _has_moved(now.held) else 0.0
+        return Next(Listing(_unproven(now.held), "ahead"), pause=pause, anomaly=anomaly)
     held = now.held.marked(probed.version, probed.sent_at)
     if isinstance(now, Probing):
-        return Next(Opening(held))
+        return Next(Opening(held) if held.primed else Priming(held))
     live_above = now.live_above
     if live_above is None and probed.sent_at > now.since:
         live_above = probed.version
@@ -199,9 +150,8 @@ def _troubled(now: Situation, trouble: Trouble) -> Next:
     match trouble:
         case Expired():
             return _expired(now)
-        case Unreadable(kind=kind, excerpt=excerpt) if isinstance(now, Watching):
-            anomaly = Anomaly(kind=kind, detail={"excerpt": excerpt, "version": now.held.version})
-            return Next(Listing(now.held, "unreadable"), pause=0.0, anomaly=anomaly)
+        case Unreadable() if isinstance(now, Watching):
+            return Next(Listing(now.held, "unreadable"), pause=0.0, anomaly=_unreadable(now.held, trouble))
         case Missed(differences=differences, count=count) if isinstance(now, Watching):
             anomaly = Anomaly(
                 kind="watch_missed",
@@ -218,12 +168,22 @@ def _troubled(now: Situation, trouble: Trouble) -> Next:
 
 
 def _expired(now: Situation) -> Next:
-    if isinstance(now, Listing):
-        return Next(now, pause=0.0)
+    if isinstance(now, (Listing, Priming)):
+        return Next(now, pause=0.0)  # a page's token was too old, which says nothing of a position
     # A position that has moved was good: list at once, for the gap grows until then. One that was refused
     # right after its list may be refused after the next one too.
-    moved = now.held is not None and now.held.version != now.held.segment_from_version
+    moved = now.held is not None and _has_moved(now.held)
     return Next(Listing(now.held, "expired"), pause=None if moved else 0.0)
+
+
+def _has_moved(held: Position) -> bool:
+    """Whether the stream told anything since its segment began."""
+    return held.version != held.segment_from_version
+
+
+def _unreadable(held: Position, line: Unreadable) -> Anomaly:
+    length = {} if line.length is None else {"bytes": line.length}
+    return Anomaly(kind=line.kind, detail={"excerpt": line.excerpt, "version": held.version, **length})
 
 
 def _again(now: Situation) -> Situation:

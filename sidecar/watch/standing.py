@@ -4,7 +4,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from sidecar.watch.situations import Happening, Next, Situation, Watching, advance
+from sidecar.watch.happenings import Happening
+from sidecar.watch.situations import Next, Situation, Watching, advance
 
 
 @dataclass

@@ -5,6 +5,8 @@ import json
 import ssl
 import stat
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from sidecar.answers import Answered
 from sidecar.cluster import Cluster, requests
 from sidecar.errors import Misconfigured, Unavailable
 from tests.support.scripted import (
+    KUBE_SYSTEM,
     Answer,
     bookmark,
     event,
@@ -22,6 +25,7 @@ from tests.support.scripted import (
     status,
     tenant,
 )
+from tests.support.scripted import cluster as named
 
 TLS = Path(__file__).parent.parent / "data/tls"
 
@@ -50,8 +54,7 @@ def sent_authorization(server):
 
 
 async def test_a_cluster_is_named_by_the_uid_of_kube_system(server, cluster):
-    body = json.dumps({"kind": "Namespace", "metadata": {"name": "kube-system", "uid": "u-1"}}).encode()
-    server.other["/api/v1/namespaces/kube-system"] = Answer(body=body)
+    server.other[KUBE_SYSTEM] = named("u-1")
     assert await cluster.uid() == "u-1"
 
 
@@ -92,6 +95,43 @@ async def test_a_page_says_its_version_its_times_and_the_next_token(server, clus
     (_, first, _), (_, second, _) = server.requests
     assert first == {"limit": "500"}  # no resourceVersion: a quorum read
     assert second == {"limit": "500", "continue": "next"}
+
+
+@pytest.mark.parametrize("date", ["yesterday", "", "Sun, 99 Nov 2026 10:00:00 GMT", "Fri, 31 Dec 9999 23:00:00 -0200"])
+async def test_a_date_that_is_none_is_left_out(server, cluster, date):
+    server.lists = [page(100, [])]
+    server.lists[0].headers["Date"] = date
+    got = await cluster.list_page(500)
+    assert (got.version, got.server_date) == ("100", None)
+
+
+async def test_a_date_without_a_zone_is_in_utc(server, cluster, monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Zurich")
+    time.tzset()
+    try:
+        server.lists = [page(100, [])]
+        server.lists[0].headers["Date"] = "Sun, 22 Nov 2026 10:00:00 -0000"
+        got = await cluster.list_page(500)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert got.server_date == datetime(2026, 11, 22, 10, tzinfo=UTC)
+
+
+async def test_a_clock_that_is_set_back_does_not_make_an_answer_older_than_its_question(cluster, monkeypatch):
+    class SetBack(datetime):
+        """An hour earlier each time that it is asked."""
+
+        told = datetime(2026, 11, 22, 10, tzinfo=UTC)
+
+        @classmethod
+        def now(cls, tz=None):
+            cls.told -= timedelta(hours=1)
+            return cls.told.astimezone(tz)
+
+    monkeypatch.setattr("sidecar.cluster.client.datetime", SetBack)
+    got = await cluster.list_page(500)
+    assert got.sent_at == got.answered_at == datetime(2026, 11, 22, 9, tzinfo=UTC)
 
 
 async def test_a_page_that_is_too_large_is_asked_for_in_halves(server, cluster, monkeypatch):

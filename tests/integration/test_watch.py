@@ -3,22 +3,29 @@
 import asyncio
 import json
 import time
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
 from sidecar.backoff import Backoff
+from sidecar.cluster import Cluster
 from sidecar.errors import Misconfigured, SpoolFull
 from sidecar.facts import Anomaly, Began, Census, Removal, Seen, Segment
-from sidecar.watch import positions
+from sidecar.watch import Watch, positions
 from tests.support.recorder import becomes, caught_up, spool_in, watching
 from tests.support.scripted import (
     CLUSTER,
+    KUBE_SYSTEM,
+    LABEL,
+    PATIENCE,
     Answer,
     bookmark,
+    cluster,
     error_line,
     event,
+    kubeconfig,
     page,
     serving,
     status,
@@ -244,20 +251,33 @@ async def test_an_object_of_a_megabyte_and_a_half_is_recorded(server, recorder, 
     assert seen.packages == ("a",)
 
 
-async def test_a_line_above_8_mib_is_skipped_and_recorded_and_nothing_else_is_lost(server, recorder, folder):
-    async with watching(server, folder, recorder):
+async def test_a_line_above_8_mib_is_a_gap_that_one_list_closes(server, recorder, folder):
+    async with watching(server, folder, recorder) as watch:
         wire = await server.watch()
+        await caught_up(watch)
         huge = {"annotations": {"note": "x" * (8 * 2**20)}}
+        skipped = tenant(1, 2, 111, ("b",), metadata=huge)
+        server.version, server.items = 112, [skipped, tenant(3, 1, 112, ("a",))]
         await wire.send(
             event("ADDED", tenant(1, 1, 110, ("a",))),
-            event("ADDED", tenant(2, 1, 111, ("a",), metadata=huge)),
+            event("MODIFIED", skipped),
             event("ADDED", tenant(3, 1, 112, ("a",))),
         )
-        await recorder.told(Seen, tenant_uid=uid(3))
-    assert recorder.of(Seen, tenant_uid=uid(1))
+        again = await server.watch()
+        assert again.query["resourceVersion"] == "112"  # the line does not come again
+        assert watch.standing.lists == 2
+    assert [seen.source for seen in recorder.of(Seen, tenant_uid=uid(1))] == ["watch", "list"]
+    assert recorder.of(Seen, tenant_uid=uid(3))
     (anomaly,) = recorder.anomalies("line_too_long")
     assert anomaly.detail["bytes"] > 8 * 2**20
     assert len(anomaly.detail["excerpt"]) == 500
+    (gap,) = recorder.anomalies("watch_gap")
+    assert gap.detail == {"from_version": "110", "to_version": "112", "reason": "unreadable"}
+    assert {(segment.from_version, segment.to_version) for segment in recorder.of(Segment)} == {
+        ("100", "100"),
+        ("100", "110"),
+        ("112", "112"),
+    }
 
 
 async def test_an_object_without_identity_is_recorded_and_the_stream_goes_on(server, recorder, folder):
@@ -405,6 +425,21 @@ async def test_a_410_in_either_form_lists_again_and_records_the_gap(server, reco
     assert len(recorder.of(Began)) == 2
 
 
+async def test_a_gap_begins_where_the_stream_had_really_come(server, recorder, folder):
+    async with watching(server, folder, recorder) as watch:
+        wire = await established(server, recorder)
+        await wire.send(bookmark(150))  # moves the position, and is stored only now and then
+        await becomes(lambda: watch.standing.situation.held.version == "150")
+        server.version = 200
+        await wire.send(error_line(410, "Expired"))
+        await server.watch()
+    (closing,) = [facts for facts, _, _ in recorder.appends if recorder.of(Census)[-1] in facts]
+    watched = [fact for fact in closing if isinstance(fact, Segment)]
+    assert [(segment.from_version, segment.to_version) for segment in watched] == [("100", "150"), ("200", "200")]
+    (gap,) = recorder.anomalies("watch_gap")
+    assert (gap.detail["from_version"], gap.from_at) == ("150", watched[0].to_at)
+
+
 async def test_an_unknown_error_line_lists_again(server, recorder, folder):
     async with watching(server, folder, recorder):
         wire = await established(server, recorder)
@@ -511,15 +546,72 @@ async def test_a_killed_watch_resumes_from_what_the_spool_holds(server, recorder
 async def test_an_empty_spool_resumes_where_the_ledger_stands_with_a_segment_of_its_own(server, recorder, folder):
     server.version = 500
     at = datetime(2026, 11, 22, 9, tzinfo=UTC)
-    async with watching(server, folder, recorder, delivered=("450", at)) as watch:
+    async with watching(server, folder, recorder, delivered=("450", at)):
         wire = await server.watch()
         assert wire.query["resourceVersion"] == "450"
         await wire.send(event("MODIFIED", tenant(1, 7, 460, ("a",))))
         seen = await recorder.told(Seen)
-        assert watch.standing.lists == 0
     assert (seen.time_source, seen.not_before) == ("late", None)
     (segment,) = recorder.of(Segment)
     assert (segment.from_version, segment.from_at, segment.to_version) == ("450", at, "460")
+
+
+async def test_a_resume_without_a_memory_learns_the_tenants_before_the_self_check_asks_for_them(
+    server, recorder, folder
+):
+    server.version, server.items = 500, [tenant(1, 7, 460, ("a",)), tenant(2, 1, 90, ("b",))]
+    at = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    async with watching(server, folder, recorder, delivered=("450", at), resync_seconds=0.1) as watch:
+        wire = await server.watch()
+        await wire.send(
+            event("MODIFIED", tenant(1, 6, 455, ("a", "b"))),
+            event("MODIFIED", tenant(1, 7, 460, ("a",))),
+            bookmark(500),
+        )
+        await server.asked("list", 3)  # the priming, then self-checks
+        await caught_up(watch)
+        await wire.send(event("MODIFIED", tenant(2, 2, 510, ("c",))))
+        seen = await recorder.told(Seen, tenant_uid=uid(2), generation=2)
+        assert server.count("watch") == 1
+    assert recorder.anomalies("watch_missed") == recorder.anomalies("watch_gap") == recorder.of(Census) == []
+    assert {segment.from_version for segment in recorder.of(Segment)} == {"450"}
+    told = [(seen.generation, seen.source, seen.not_before) for seen in recorder.of(Seen, tenant_uid=uid(1))]
+    assert told == [(7, "list", None), (6, "watch", None)]
+    assert seen.not_before > at
+
+
+async def test_a_watch_killed_while_it_learns_the_tenants_begins_that_anew(server, recorder, folder):
+    at = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    server.lists = [page(500, [tenant(1, 1, 460, ("a",))], "more"), Answer(held=asyncio.Event())]
+    server.version = 500
+    async with watching(server, folder, recorder, delivered=("450", at)):
+        await recorder.told(Seen, tenant_uid=uid(1))
+        await server.asked("list", 2)
+    server.items = [tenant(2, 1, 90, ("b",))]  # the first one is deleted meanwhile
+    async with watching(server, folder, recorder, delivered=("450", at)):
+        assert (await server.watch()).query["resourceVersion"] == "450"
+        assert set((await recorder.spool.kept()).tenants) == {uid(2)}
+    kept = await recorder.spool.kept()
+    async with watching(server, folder, recorder) as watch:
+        await server.watch()
+        assert watch.standing.lists == 0  # the memory is there: nothing more to learn
+    assert positions.decode(kept.position).primed
+
+
+async def test_an_older_line_that_looks_like_the_present_is_told_all_the_same(server, recorder, folder):
+    server.version, server.items = 500, [tenant(1, 2, 480, ("a",))]
+    at = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    async with watching(server, folder, recorder, delivered=("450", at)):
+        wire = await server.watch()
+        await wire.send(
+            event("MODIFIED", tenant(1, 2, 460, ("a",))),  # its generation began in this org, here
+            event("MODIFIED", tenant(1, 2, 470, ("a",), org="org-2")),
+            event("MODIFIED", tenant(1, 2, 480, ("a",))),
+            event("ADDED", tenant(2, 1, 490, ("a",))),
+        )
+        await recorder.told(Seen, tenant_uid=uid(2))
+    told = [(seen.resource_version, seen.zitadel_org_id) for seen in recorder.of(Seen, tenant_uid=uid(1))]
+    assert told == [("480", "org-1"), ("460", "org-1"), ("470", "org-2")]
 
 
 async def test_a_ledger_position_that_is_too_old_becomes_a_list_with_a_gap(server, recorder, folder):
@@ -541,6 +633,160 @@ async def test_a_spool_of_another_cluster_is_refused(server, recorder, folder, m
     with pytest.raises(Misconfigured, match="belongs to cluster"):
         async with watching(server, folder, recorder):
             pass
+
+
+async def ended_by_another_cluster(watch_task):
+    """The sentence for the person who must change something."""
+    with pytest.raises((Misconfigured, ExceptionGroup)) as caught:
+        await asyncio.wait_for(watch_task, PATIENCE)
+    error = caught.value
+    while isinstance(error, ExceptionGroup):
+        (error,) = error.exceptions
+    assert isinstance(error, Misconfigured)
+    assert f"cluster {CLUSTER} and now leads to cluster another" in str(error)
+
+
+@pytest.fixture
+async def running(server, recorder, folder):
+    """Starts watches that a test expects to end by themselves."""
+    async with AsyncExitStack() as stack:
+        config = kubeconfig(folder, server.url)
+        client = await stack.enter_async_context(Cluster.connect(config, "pieced.ch", "v1alpha1", "piecedtenants"))
+
+        async def start(delivered=None, resync_seconds=3600.0):
+            kept = await recorder.spool.kept()
+            watch = Watch(
+                client,
+                recorder.append,
+                cluster_uid=CLUSTER,
+                org_label=LABEL,
+                resync_seconds=resync_seconds,
+                start=kept.position,
+                known=kept.tenants,
+                delivered=delivered,
+            )
+            task = asyncio.create_task(watch.run())
+            stack.callback(task.cancel)
+            return watch, task
+
+        yield start
+
+
+async def test_the_list_of_another_cluster_is_not_filed_under_ours(server, recorder, running):
+    watch, task = await running()
+    wire = await established(server, recorder)
+    await caught_up(watch)
+    before = len(recorder.facts)
+    server.other[KUBE_SYSTEM] = cluster("another")
+    server.version, server.items = 200, [tenant(9, 1, 190, ("z",))]
+    await wire.send(error_line(410, "Expired"))
+    await ended_by_another_cluster(task)
+    assert len(recorder.facts) == before
+
+
+async def test_a_list_whose_last_page_came_from_another_cluster_gets_no_census(server, recorder, running):
+    held = asyncio.Event()
+    last = page(100, [tenant(9, 1, 91)])
+    last.held = held
+    server.lists = [page(100, [tenant(1, 1, 90)], "more"), last]
+    _, task = await running()
+    await server.asked("list", 2)
+    server.other[KUBE_SYSTEM] = cluster("another")
+    held.set()
+    await ended_by_another_cluster(task)
+    assert [seen.tenant_uid for seen in recorder.of(Seen)] == [uid(1)]
+    assert recorder.of(Census) == []
+    assert (await recorder.spool.kept()).position is None
+
+
+async def test_no_stream_is_resumed_at_another_cluster(server, recorder, folder, running):
+    async with watching(server, folder, recorder):
+        await established(server, recorder)
+    server.other[KUBE_SYSTEM] = cluster("another")
+    _, task = await running()
+    await ended_by_another_cluster(task)
+    assert server.count("watch") == 1
+
+
+async def test_a_stream_that_another_cluster_opened_is_not_read(server, recorder, folder, running):
+    async with watching(server, folder, recorder):
+        await established(server, recorder)
+    before = len(recorder.facts)
+    server.other[KUBE_SYSTEM].held = asyncio.Event()
+    asked = server.count("other")
+    _, task = await running()
+    await server.asked("other", asked + 1)
+    ours, server.other[KUBE_SYSTEM] = server.other[KUBE_SYSTEM], cluster("another")
+    ours.held.set()  # before the resume it was ours still
+    wire = await server.watch()
+    await wire.send(event("ADDED", tenant(9, 1, 120, ("z",))))
+    await ended_by_another_cluster(task)
+    assert len(recorder.facts) == before
+
+
+async def test_tenants_are_not_learnt_from_another_cluster(server, recorder, running):
+    held = asyncio.Event()
+    server.lists = [page(500, [tenant(9, 1, 91)])]
+    server.lists[0].held = held
+    server.version = 500
+    _, task = await running(delivered=("450", datetime(2026, 11, 22, 9, tzinfo=UTC)))
+    await server.asked("list", 1)
+    server.other[KUBE_SYSTEM] = cluster("another")
+    held.set()
+    await ended_by_another_cluster(task)
+    assert recorder.facts == []
+
+
+async def test_a_self_check_that_another_cluster_answers_ends_the_watch(server, recorder, running):
+    watch, task = await running(resync_seconds=0.5)
+    await established(server, recorder)
+    await caught_up(watch)
+    server.other[KUBE_SYSTEM] = cluster("another")
+    server.items = [tenant(9, 1, 91)]
+    await ended_by_another_cluster(task)
+    assert recorder.anomalies("watch_missed") == []
+
+
+# --- signs of life ----------------------------------------------------------------------------------------
+
+
+async def test_each_page_of_a_long_list_is_a_sign_of_life(server, recorder, folder):
+    first, rest = page(100, [tenant(1, 1, 90)], "more"), page(100, [])
+    first.held, rest.held = asyncio.Event(), asyncio.Event()
+    server.lists = [first, rest]
+    async with watching(server, folder, recorder) as watch:
+        await server.asked("list", 1)
+        before = time.monotonic()
+        first.held.set()
+        await server.asked("list", 2)
+        assert watch.standing.turned_at > before
+        rest.held.set()
+        await server.watch()
+
+
+async def test_each_page_of_a_self_check_is_a_sign_of_life(server, recorder, folder):
+    async with watching(server, folder, recorder, resync_seconds=0.5) as watch:
+        await server.watch()
+        await caught_up(watch)  # the next probe is 30 s away
+        first, rest = page(100, [tenant(1, 1, 90)], "more"), page(100, [])
+        first.held, rest.held = asyncio.Event(), asyncio.Event()
+        server.lists = [first, rest]
+        await server.asked("list", 2)
+        before = time.monotonic()
+        first.held.set()
+        await server.asked("list", 3)
+        assert watch.standing.turned_at > before
+
+
+async def test_a_long_pause_that_the_server_asked_for_is_no_hang(server, recorder, folder, monkeypatch):
+    monkeypatch.setattr("sidecar.watch.loop._SLICE", 0.05)
+    server.lists = [status(429, "TooManyRequests", Retry_After="60")]
+    async with watching(server, folder, recorder) as watch:
+        await becomes(lambda: watch.standing.lost["refused"])
+        for _ in range(3):
+            before = time.monotonic()
+            await becomes(lambda before=before: watch.standing.turned_at > before)
+        assert server.count("list") == 1
 
 
 # --- the spool --------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """A real HTTP server that says what a test tells it to, byte for byte; it knows nothing of Kubernetes.
 
 Lists are answered from a queue of scripted answers, and when that is empty with `version` and `items`. Each
-watch waits for the test, which takes it by `watch()` and writes to it.
+watch waits for the test, which takes it by `watch()` and writes to it. It is the cluster CLUSTER until a test
+says otherwise.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from aiohttp import web
 LABEL = "pieced.ch/zitadel-org-id"
 CLUSTER = "c1c1c1c1-0000-4000-8000-00000000c1c1"
 PATH = "/apis/pieced.ch/v1alpha1/piecedtenants"
+KUBE_SYSTEM = "/api/v1/namespaces/kube-system"
 PATIENCE = 20.0  # seconds until a wait for a fact is a failed test
 
 
@@ -71,11 +73,18 @@ class Answer:
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     cut: bool = False  # break the connection in the middle of the body instead of ending it
+    held: asyncio.Event | None = None  # the answer waits for it
 
 
 def page(version: int, items: list[dict[str, Any]], continue_token: str = "") -> Answer:
     metadata = {"resourceVersion": str(version)} | ({"continue": continue_token} if continue_token else {})
     body = {"kind": "PiecedTenantList", "metadata": metadata, "items": items}
+    return Answer(body=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
+
+
+def cluster(name: str) -> Answer:
+    """What names a cluster: its namespace kube-system with this uid."""
+    body = {"kind": "Namespace", "metadata": {"name": "kube-system", "uid": name}}
     return Answer(body=json.dumps(body).encode(), headers={"Content-Type": "application/json"})
 
 
@@ -122,7 +131,7 @@ class Server:
         self.lists: list[Answer] = []  # answers to complete lists and their pages, used up
         self.probes: list[Answer] = []  # answers to limit=1, used up
         self.watches: list[Answer] = []  # refusals of a watch, used up
-        self.other: dict[str, Answer] = {}  # path → answer
+        self.other = {KUBE_SYSTEM: cluster(CLUSTER)}  # path → answer
         self.requests: list[tuple[str, dict[str, str], dict[str, str]]] = []
         self.url = ""
         self._wires: asyncio.Queue[Wire] = asyncio.Queue()
@@ -162,6 +171,8 @@ class Server:
 
     async def _give(self, request: web.Request, kind: str, answer: Answer) -> web.StreamResponse:
         await self._note(kind, request)
+        if answer.held is not None:
+            await answer.held.wait()
         if answer.cut:
             response = web.StreamResponse(status=answer.status, headers=answer.headers)
             response.content_length = len(answer.body) + 100

@@ -5,26 +5,21 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from sidecar.watch.positions import Mark, Position
-from sidecar.watch.situations import (
+from sidecar.watch.happenings import (
     Delivered,
     Ended,
     Expired,
     Listed,
-    Listing,
     Lost,
     Missed,
-    Next,
     Opened,
-    Opening,
     Probed,
-    Probing,
     Refused,
     Stalled,
     Unreadable,
-    Watching,
-    advance,
 )
+from sidecar.watch.positions import Mark, Position
+from sidecar.watch.situations import Listing, Next, Opening, Priming, Probing, Watching, advance
 
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)
 LATER = T0 + timedelta(seconds=5)
@@ -43,6 +38,7 @@ MARKED = HELD.marked("150", LATER)
 FIRST = Listing(None, "first")
 RELISTING = Listing(HELD, "missed")
 PROBING = Probing(HELD)
+PRIMING = Priming(msgspec.structs.replace(HELD, primed=False))
 OPENING = Opening(HELD)
 WATCHING = Watching(HELD, T0)
 LIVE = Watching(HELD, T0, "90")
@@ -51,6 +47,7 @@ SITUATIONS = {
     "first": FIRST,
     "relisting": RELISTING,
     "probing": PROBING,
+    "priming": PRIMING,
     "opening": OPENING,
     "watching": WATCHING,
     "live": LIVE,
@@ -67,6 +64,7 @@ HAPPENINGS = {
     "410": Expired("410 Expired"),
     "error line": Unreadable("error_line", "500 InternalError"),
     "no JSON": Unreadable("bad_line", "<html>"),
+    "too long": Unreadable("line_too_long", '{"type":"MODIFIED"', 9 * 2**20),
     "missed": Missed(("u",), 1),
     "429": Refused(429, "slow down", 7.0),
     "503": Refused(503, "no endpoints"),
@@ -92,6 +90,7 @@ TROUBLE_WITH_A_POSITION = TROUBLE_BEFORE_A_STREAM | {"410": ("expired", None)}
 TROUBLE_OF_A_STREAM = TROUBLE_WITH_A_POSITION | {
     "error line": ("unreadable", 0.0),
     "no JSON": ("unreadable", 0.0),
+    "too long": ("unreadable", 0.0),
     "missed": ("missed", 0.0),
     "ended at once": (SAME, 0.0),
     "ended in order": (SAME, None),
@@ -105,14 +104,15 @@ TABLE = {
     "probing": {
         "present version above": (Opening(MARKED), None),
         "present version the same": (Opening(HELD.marked("100", LATER)), None),
-        "present version below": ("ahead", 0.0),
+        "present version below": ("ahead", None),
     }
     | TROUBLE_WITH_A_POSITION,
+    "priming": {"listed": (Opening(FRESH), None)} | TROUBLE_BEFORE_A_STREAM,
     "opening": {"opened": (Watching(HELD, LATER), None)} | TROUBLE_WITH_A_POSITION,
     "watching": {
         "present version above": (Watching(MARKED, T0, "150"), None),
         "present version the same": (Watching(HELD.marked("100", LATER), T0, "100"), None),
-        "present version below": ("ahead", 0.0),
+        "present version below": ("ahead", None),
         "delivered": (Watching(HELD.moved("110", LATER), T0), None),
         "stalled": (Watching(HELD, LATER), None),
     }
@@ -120,7 +120,7 @@ TABLE = {
     "live": {
         "present version above": (Watching(MARKED, T0, "90"), None),
         "present version the same": (Watching(HELD.marked("100", LATER), T0, "90"), None),
-        "present version below": ("ahead", 0.0),
+        "present version below": ("ahead", None),
         "delivered": (Watching(HELD.moved("110", LATER), T0, "90"), None),
         "stalled": (Watching(HELD, LATER), None),
     }
@@ -139,8 +139,8 @@ def test_what_follows_is_what_the_table_says(situation, happening):
     follows, pause = TABLE[situation][happening]
     following = advance(now, HAPPENINGS[happening])
     if follows == SAME:
-        follows = now if isinstance(now, Listing) else Probing(HELD)
-    elif follows == "expired" and isinstance(now, Listing):
+        follows = now if isinstance(now, Listing) else Probing(now.held)
+    elif follows == "expired" and isinstance(now, (Listing, Priming)):
         follows = now  # a 410 to a page's token: the same list from its beginning
     elif follows in {"ahead", "missed"}:
         follows = Listing(UNPROVEN, follows)
@@ -155,6 +155,7 @@ def test_what_follows_is_what_the_table_says(situation, happening):
         ("present version below", "version_ahead"),
         ("error line", "error_line"),
         ("no JSON", "bad_line"),
+        ("too long", "line_too_long"),
         ("missed", "watch_missed"),
     ],
 )
@@ -162,6 +163,23 @@ def test_what_a_person_must_find_later_is_an_anomaly(happening, kind):
     anomaly = advance(WATCHING, HAPPENINGS[happening]).anomaly
     assert anomaly is not None
     assert anomaly.kind == kind
+
+
+def test_a_line_that_is_too_long_is_recorded_with_its_length():
+    anomaly = advance(WATCHING, HAPPENINGS["too long"]).anomaly
+    assert anomaly.detail == {"excerpt": '{"type":"MODIFIED"', "version": "100", "bytes": 9 * 2**20}
+
+
+def test_a_position_without_a_memory_is_primed_before_it_is_resumed():
+    probed = Probed("150", LATER, "100")
+    assert advance(Probing(PRIMING.held), probed).situation == Priming(PRIMING.held.marked("150", LATER))
+
+
+def test_a_restored_server_is_listed_at_once_unless_a_stream_had_told_nothing_since_its_list():
+    below = Probed("99", LATER, "200")
+    assert advance(Probing(FRESH), below).pause is None  # whatever came before it has waited
+    assert advance(Watching(FRESH.moved("201", LATER), T0), below).pause is None
+    assert advance(Watching(FRESH, T0), below).pause == 0.0
 
 
 def test_ordinary_trouble_is_no_anomaly():
