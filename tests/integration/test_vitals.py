@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,7 +32,7 @@ async def parts(spool: Spool, tmp_path: Path) -> AsyncIterator[tuple[Vitals, Flu
     ledger = Ledger(NOWHERE)
     flush = Flush(spool, ledger)
     cluster = Cluster.__new__(Cluster)  # never asked here
-    yield Vitals(spool, flush, Recorder(replace(settings), spool, ledger, cluster, flush), Metrics()), flush
+    yield Vitals(spool, flush, Recorder(settings, spool, ledger, cluster, flush), Metrics()), flush
     await ledger.close()
 
 
