@@ -7,6 +7,7 @@ in the transactions that insert (`ledger.backfills`), so the answer is right aft
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 import msgspec
 import structlog
@@ -152,7 +153,10 @@ class Backfill:
     async def _delivered(self, number: int) -> BackfillRun:
         try:
             async with asyncio.timeout(self._patience):
-                while not (run := await self._ledger.backfill(number)).finished:  # noqa: ASYNC110 - in Postgres
+                while True:
+                    with suppress(Unavailable):  # Postgres is away for a moment: flush says so, and tries again too
+                        if (run := await self._ledger.backfill(number)).finished:
+                            return run
                     await asyncio.sleep(_LOOK)
         except TimeoutError as error:
             raise Unavailable(
@@ -161,4 +165,3 @@ class Backfill:
                 "delivered. Ask again later",
                 retry_after=30,
             ) from error
-        return run

@@ -233,6 +233,19 @@ async def test_another_cluster_is_refused_at_the_start_and_in_the_middle(one, sq
     assert (await one.spool.depth()).facts == 0
 
 
+async def test_a_moment_without_postgres_does_not_end_a_run_that_waits_for_its_delivery(one, monkeypatch) -> None:
+    look, away = one.ledger.backfill, [Unavailable("Postgres does not answer")] * 2
+
+    async def looked(number: int) -> BackfillRun:
+        if away:
+            raise away.pop()
+        return await look(number)
+
+    monkeypatch.setattr(one.ledger, "backfill", looked)
+    assert counts(await one.run(Cluster(item(1, 7, ["a"])))) == (1, 1, 1, 0)
+    assert not away
+
+
 async def test_progress_is_told_page_by_page(one) -> None:
     await one.run(Cluster(*(item(n, 1, []) for n in range(5)), size=2))
     assert one.told == [(2, 5), (4, 5), (5, 5)]
