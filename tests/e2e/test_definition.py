@@ -10,7 +10,7 @@ from tests.support.envtest import CRD
 from tests.support.stage import Stage
 from tests.support.tenants import MERGE, PATH, Json, tenant
 from tests.support.truth import LABEL
-from tests.support.waiting import until
+from tests.support.waiting import until, until_a_later_second
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DEFINITION = f"{DEFINITIONS}/piecedtenants.pieced.ch"
@@ -172,6 +172,7 @@ async def test_a_tenant_of_a_mebibyte_is_watched_and_listed_like_any_other(stage
     listed, watched = (tenant(name, "jitsi") for name in ("listed", "watched"))
     listed["spec"]["displayName"] = watched["spec"]["displayName"] = "x" * 2**20
     await asyncio.to_thread(stage.kubernetes.request, "POST", PATH, listed)
+    await until_a_later_second()  # else it may be as old as our history, and no older
     stage.sidecar.start()
     await stage.delivered()
     await asyncio.to_thread(stage.kubernetes.request, "POST", PATH, watched)

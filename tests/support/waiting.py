@@ -19,3 +19,16 @@ async def until(ask: Callable[[], Awaitable[Any]], failure: str | Callable[[], s
         if time.monotonic() > deadline:
             raise AssertionError(failure if isinstance(failure, str) else failure())
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def until_a_later_second() -> None:
+    """Return in a later second than this one: what exists is then older than a history that starts now.
+
+    Kubernetes stamps creations, and the sidecar the start of its history, in whole seconds.
+    """
+    now = int(time.time())
+
+    async def later() -> bool:
+        return int(time.time()) > now
+
+    await until(later, "the clock stands")
