@@ -107,18 +107,21 @@ CREATE TABLE ledger.orgs (
 );
 CREATE INDEX orgs_generation ON ledger.orgs (tenant_uid, generation, resource_version);
 
--- Who asked for what became a version. Version 0: a removal whose version the source cannot know.
+-- Who asked for what became a version. Version 0: one that the source cannot know, as the audit log of a removal.
+-- how: what the source alone can say; view ledger.authors weighs all of them.
 CREATE TABLE ledger.attributions (
     tenant_uid       uuid        NOT NULL,
     resource_version numeric(39) NOT NULL DEFAULT 0,
     source           text        NOT NULL CHECK (source IN ('admission', 'audit')),
-    request_key      text        NOT NULL,
+    request_key      text        NOT NULL,  -- admission: the uid of the review
     generation       bigint,     -- NULL for a removal
     actor            text        NOT NULL,  -- who acted: under impersonation the impersonated user
     actor_groups     text[]      NOT NULL,
     impersonated_by  text,       -- the real user then
     operation        text        NOT NULL,
     how              text        NOT NULL CHECK (how IN ('proven', 'claimed', 'likely')),
+    base_version     numeric(39),           -- the version that the request replaced, as our webhook saw it
+    reviews          text[]      NOT NULL,  -- audit: the uids of the reviews that the request made
     audit_id         text,
     user_agent       text,
     source_ips       text[]      NOT NULL,
@@ -127,7 +130,7 @@ CREATE TABLE ledger.attributions (
     recorded_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     UNIQUE (tenant_uid, resource_version, source, request_key)
 );
-CREATE INDEX attributions_generation ON ledger.attributions (tenant_uid, generation);
+CREATE INDEX attributions_generation ON ledger.attributions (tenant_uid, generation, resource_version);
 
 -- Something a person must be able to find later.
 CREATE TABLE ledger.anomalies (
@@ -424,20 +427,67 @@ WHERE s.from_version > s.covered_to;
 
 -- WHO -------------------------------------------------------------------------------------------------------
 
--- The author of each generation (of a removal: generation NULL): the request with the lowest version, the
--- earliest answer on a tie; never one above the lowest version that any fact knows for that generation.
+-- The author of each generation, and of the removal (generation NULL).
+--
+-- Whoever made a generation has the lowest version of it: later answers carry it too (a label, a status), and those
+-- above the least version that any fact knows are no candidates. A no-op repeats the version, later. Proven is a
+-- creation, a removal that the API server confirmed, and a request whose last attempt replaced the version before it
+-- (nothing known lies between) while no other request is known to have tried the same from there. A claim is
+-- believed only if one person alone makes it; better than likely, because a no-op looks like the author when the
+-- author's own audit event was dropped.
 CREATE VIEW ledger.authors AS
-SELECT DISTINCT ON (a.tenant_uid, a.generation)
-       a.tenant_uid, a.generation, a.actor, a.impersonated_by, a.operation, a.how, a.source, a.answered_at
-FROM ledger.attributions a
-LEFT JOIN (
-    SELECT tenant_uid, generation, min(resource_version) AS version FROM ledger.orgs GROUP BY 1, 2
-) o USING (tenant_uid, generation)
-WHERE a.generation IS NULL OR o.version IS NULL OR a.resource_version <= o.version
-ORDER BY a.tenant_uid, a.generation, a.resource_version,
-         array_position(ARRAY['proven', 'likely', 'claimed'], a.how), a.answered_at, a.request_key;
+SELECT DISTINCT ON (tenant_uid, generation)
+       tenant_uid, generation, actor, impersonated_by, operation, how, source, asked_at, answered_at
+FROM (
+    SELECT a.tenant_uid, a.generation, a.actor, a.impersonated_by, a.operation, a.source, a.asked_at, a.answered_at,
+           a.request_key,
+           CASE
+               WHEN a.source = 'admission' THEN 'claimed'
+               WHEN a.how = 'proven' THEN 'proven'
+               WHEN a.base_version IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM ledger.orgs o
+                                    WHERE o.tenant_uid = a.tenant_uid AND o.resource_version > a.base_version
+                                      AND (lowest.version IS NULL OR o.resource_version < lowest.version))
+                    AND NOT EXISTS (SELECT FROM ledger.attributions b
+                                    WHERE b.tenant_uid = a.tenant_uid AND b.resource_version > a.base_version
+                                      AND b.resource_version < lowest.version)
+                    AND NOT EXISTS (SELECT FROM ledger.attributions b
+                                    WHERE b.tenant_uid = a.tenant_uid
+                                      AND b.generation IS NOT DISTINCT FROM a.generation
+                                      AND b.base_version = a.base_version
+                                      AND (b.source, b.request_key) <> (a.source, a.request_key)
+                                      AND NOT (b.source = 'admission' AND b.request_key = ANY (a.reviews)))
+                   THEN 'proven'
+               ELSE 'likely'
+           END AS how
+    FROM ledger.attributions a
+    CROSS JOIN LATERAL (
+        SELECT min(known.version) AS version
+        FROM (
+            SELECT min(o.resource_version) AS version FROM ledger.orgs o
+            WHERE o.tenant_uid = a.tenant_uid AND o.generation = a.generation
+            UNION ALL
+            SELECT min(b.resource_version) FROM ledger.attributions b
+            WHERE b.tenant_uid = a.tenant_uid AND b.generation = a.generation AND b.resource_version > 0
+        ) known
+    ) lowest
+    WHERE (a.generation IS NULL OR lowest.version IS NULL OR a.resource_version <= lowest.version)
+      -- the attempt of an answer without a version came before the generation was there
+      AND (a.base_version IS NULL OR lowest.version IS NULL OR a.base_version < lowest.version)
+      AND (a.source <> 'admission'
+           OR NOT EXISTS (SELECT FROM ledger.attributions b
+                          WHERE b.tenant_uid = a.tenant_uid AND b.generation IS NOT DISTINCT FROM a.generation
+                            AND b.source = 'admission' AND b.resource_version = a.resource_version
+                            AND b.actor <> a.actor))
+      -- who asked for a deletion made only the generation that says so
+      AND (a.generation IS NULL OR a.operation NOT IN ('delete', 'deletecollection')
+           OR NOT EXISTS (SELECT FROM ledger.observations o
+                          WHERE o.tenant_uid = a.tenant_uid AND o.generation = a.generation
+                            AND o.deletion_requested_at IS NULL))
+) candidates
+ORDER BY tenant_uid, generation, array_position(ARRAY['proven', 'claimed', 'likely'], how), answered_at, request_key;
 
--- Who changed what, when, per tenant.
+-- Who changed what, when, per tenant. Of a deletion that a finalizer held up, both the request and the removal.
 CREATE VIEW ledger.timeline AS
 SELECT c.tenant_uid, c.tenant_name, c.generation, c.occurred_at, c.time_source, c.not_before, c.change, c.skill_id,
        a.actor, a.impersonated_by, a.how
@@ -452,15 +502,36 @@ FROM (
     SELECT tenant_uid, tenant_name, 1, generation, occurred_at, time_source, not_before, event_kind, NULL
     FROM ledger.suspension_events
     UNION ALL
-    SELECT l.tenant_uid, l.tenant_name, 2,
-           (SELECT min(o.generation) FROM ledger.observations o
-            WHERE o.tenant_uid = l.tenant_uid AND o.deletion_requested_at IS NOT NULL),
-           l.deleted_at, l.deleted_source, l.deleted_not_before,
-           CASE l.deleted_source WHEN 'deletion' THEN 'deletion requested' ELSE 'removed' END, NULL
+    SELECT t.tenant_uid, t.tenant_name, 2, requested.generation, greatest(requested.at, t.created_at), 'deletion',
+           NULL, 'deletion requested', NULL
+    FROM ledger.tenants t
+    CROSS JOIN LATERAL (
+        SELECT o.generation, o.deletion_requested_at AS at FROM ledger.observations o
+        WHERE o.tenant_uid = t.tenant_uid AND o.deletion_requested_at IS NOT NULL
+        ORDER BY o.generation
+        LIMIT 1
+    ) requested
+    UNION ALL
+    SELECT t.tenant_uid, t.tenant_name, 3, NULL, greatest(removed.at, t.created_at), removed.source,
+           ledger.no_later(removed.not_before, greatest(removed.at, t.created_at)), 'removed', NULL
+    FROM ledger.tenants t
+    CROSS JOIN LATERAL (
+        SELECT r.at, replace(r.source, 'census', 'late') AS source, r.not_before FROM ledger.removals r
+        WHERE r.tenant_uid = t.tenant_uid
+        ORDER BY r.at, array_position(ARRAY['audit', 'watch', 'late', 'census'], r.source)
+        LIMIT 1
+    ) removed
+    UNION ALL
+    -- nothing told of its removal but the next tenant of that name
+    SELECT l.tenant_uid, l.tenant_name, 3, NULL, l.deleted_at, l.deleted_source, l.deleted_not_before, 'removed', NULL
     FROM public.tenant_billing_lifecycle l
-    WHERE l.deleted_at IS NOT NULL
+    WHERE l.deleted_source = 'inferred'
+      AND NOT EXISTS (SELECT FROM ledger.removals r WHERE r.tenant_uid = l.tenant_uid)
 ) c
-LEFT JOIN ledger.authors a
-    ON a.tenant_uid = c.tenant_uid
-   AND a.generation IS NOT DISTINCT FROM CASE c.change WHEN 'created' THEN 1 ELSE c.generation END
-ORDER BY c.tenant_uid, c.occurred_at, c.step, c.generation, c.skill_id;
+LEFT JOIN LATERAL (  -- of this row's tenant alone, rather than everybody's
+    SELECT * FROM ledger.authors a
+    WHERE a.tenant_uid = c.tenant_uid
+      AND a.generation IS NOT DISTINCT FROM CASE c.change WHEN 'created' THEN 1 ELSE c.generation END
+    OFFSET 0
+) a ON true
+ORDER BY c.tenant_uid, c.step, c.generation, c.skill_id;

@@ -76,6 +76,27 @@ async def _backfill(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0
 
 
+async def _ingest(settings: Settings, arguments: argparse.Namespace) -> int:
+    from sidecar import service  # noqa: PLC0415 - as above
+
+    report = await service.ingest(settings, arguments.files)
+    for line in report.lines():
+        print(line)
+    return 1 if report.unreadable else 0
+
+
+async def _timeline(settings: Settings, arguments: argparse.Namespace) -> int:
+    from sidecar.timeline import told  # noqa: PLC0415 - as above
+
+    found = False
+    async for line in told(settings.database_url.reveal(), arguments.name):
+        found = True
+        print(line)
+    if not found:
+        print(f"No tenant has had the name {arguments.name}.", file=sys.stderr)
+    return 0 if found else 1
+
+
 async def _demo(_: Settings, arguments: argparse.Namespace) -> int:
     from sidecar.demo.story import tell  # noqa: PLC0415 - nothing else needs the demo's parts
 
@@ -117,6 +138,10 @@ def _parser() -> argparse.ArgumentParser:
     backfill.add_argument("--by", help="who asks for it (default: you)")
     accept = command("accept-removals", _accept_removals, "end the tenants that held censuses lack")
     accept.add_argument("--by", help="who says so (default: you)")
+    ingest = command("ingest", _ingest, "record what audit logs tell; exit 1 if a line could not be read")
+    ingest.add_argument("files", nargs="+", metavar="FILE", help="JSON lines; .gz is unpacked, - is standard input")
+    timeline = command("timeline", _timeline, "print who changed what in the tenants of a name, and when")
+    timeline.add_argument("name", metavar="NAME", help="the tenant's name")
     demo = command("demo", _demo, "tell the main story on embedded parts")
     demo.set_defaults(needs_database=False)
     demo.add_argument("--fast", action="store_true", help="without pauses")

@@ -16,9 +16,9 @@ from sidecar.answers import Tenants
 from sidecar.errors import AlreadyRunning, Misconfigured, Unavailable
 from sidecar.facts import Adopted, AnyFact, Backfilled, Census, utc
 from sidecar.ledger import BackfillRun, Ledger
+from sidecar.observing import facts_of
 from sidecar.spool import Depth
 from sidecar.watch.listing import pages
-from sidecar.watch.memory import facts_of
 from sidecar.watch.news import Unusable
 
 # Seconds. The answer must come before a client or a proxy gives up (curl waits for ever, ingress-nginx 60 s); what

@@ -107,7 +107,11 @@ class Backfilled(Fact, frozen=True, kw_only=True, tag="backfilled"):
 
 
 class Attribution(Fact, frozen=True, kw_only=True, tag="attribution"):
-    """Somebody asked for the generation (None: for the removal) that became `resource_version`."""
+    """Somebody asked for the generation (None: for the removal) that became `resource_version`.
+
+    `how`: what the source alone can say of it; the ledger's view `authors` weighs all of them. `base_version`: the
+    version that the request replaced, as our webhook saw it. `reviews`: the webhook's calls that the request made.
+    """
 
     tenant_uid: str
     resource_version: str = "0"  # "0": a removal whose version the source cannot know
@@ -119,6 +123,8 @@ class Attribution(Fact, frozen=True, kw_only=True, tag="attribution"):
     impersonated_by: str | None = None
     operation: str
     how: Literal["proven", "claimed", "likely"]
+    base_version: str | None = None
+    reviews: tuple[str, ...] = ()
     audit_id: str | None = None
     user_agent: str | None = None
     source_ips: tuple[str, ...] = ()

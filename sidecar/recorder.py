@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import structlog
 
+from sidecar.attribution import Claims, Commit
 from sidecar.backoff import Backoff
 from sidecar.cluster import Cluster
 from sidecar.errors import Unavailable
@@ -16,7 +17,7 @@ from sidecar.flush import Flush
 from sidecar.ledger import Delivered, Ledger
 from sidecar.settings import Settings
 from sidecar.spool import Kept, Spool
-from sidecar.watch import Standing, Watch, positions
+from sidecar.watch import Change, Standing, Watch, body_of, positions
 
 # Seconds. A new spool resumes from what the ledger has; a Postgres that takes longer than this to answer is
 # away, and recording must begin without it: then the first list is the start.
@@ -35,12 +36,15 @@ _log = structlog.get_logger()
 class Recorder:
     """The watch of one cluster, and the flush of what it records."""
 
-    def __init__(self, settings: Settings, spool: Spool, ledger: Ledger, cluster: Cluster, flush: Flush) -> None:
+    def __init__(
+        self, settings: Settings, spool: Spool, ledger: Ledger, cluster: Cluster, flush: Flush, claims: Claims
+    ) -> None:
         self._settings = settings
         self._spool = spool
         self._ledger = ledger
         self._cluster = cluster
         self._flush = flush
+        self._claims = claims
         self._watch: Watch | None = None
         self.adopted: bool | None = None
         """Whether what is older than our history was adopted; None until the ledger has said so."""
@@ -101,8 +105,14 @@ class Recorder:
             start=kept.position,
             known=kept.tenants,
             delivered=await _resumable(delivered) if kept.position is None else None,
+            attribute=self._attribute,
         )
         await self._watch.run()
+
+    def _attribute(self, change: Change, base_version: str) -> Sequence[AnyFact]:
+        if not self._claims.awaits(change.tenant.uid):
+            return ()  # almost always: then a change costs one look into a dict
+        return self._claims.committed(Commit(change.kind, change.tenant, base_version, body_of(change.line)))
 
 
 async def _resumable(delivered: asyncio.Task[Delivered | None]) -> tuple[str, datetime] | None:

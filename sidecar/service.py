@@ -3,25 +3,34 @@
 import asyncio
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 
-from sidecar.backfill import Backfill, Progress
+from sidecar.attribution import Claims
+from sidecar.audit import Resource
+from sidecar.backfill import Append, Backfill, Progress
+from sidecar.backoff import Backoff
 from sidecar.billing import Database
 from sidecar.cluster import Cluster, Reviews
+from sidecar.errors import Unavailable
+from sidecar.facts import AnyFact, encode
 from sidecar.flush import Flush
+from sidecar.ingest import Ingest, Report
 from sidecar.ledger import BackfillRun, Ledger
 from sidecar.metrics import Metrics
 from sidecar.recorder import Recorder
 from sidecar.settings import Settings
 from sidecar.spool import Spool
 from sidecar.vitals import Vitals
+from sidecar.web import webhooks
 from sidecar.web.callers import Callers
+from sidecar.web.certificate import ServingCertificate
 from sidecar.web.routing import Parts
 from sidecar.web.server import serving
+from sidecar.web.webhooks import Webhooks
 
 # Seconds for the last flush after SIGTERM. Kubernetes kills after 30 s (terminationGracePeriodSeconds).
 _LAST_FLUSH = 10.0
@@ -43,39 +52,98 @@ async def run(settings: Settings) -> None:
         _ledger(settings) as ledger,
         Cluster.connect(settings.kubeconfig, settings.group, settings.version, settings.plural) as cluster,
     ):
-        flush = Flush(spool, ledger)
-        recorder = Recorder(settings, spool, ledger, cluster, flush)
-        async with _door(settings, spool, ledger, cluster, flush, recorder) as port, asyncio.TaskGroup() as tasks:
-            working = tasks.create_task(recorder.work())
-            _log.info("started", spool=str(settings.spool), http_port=port)
+        flush, claims = Flush(spool, ledger), Claims()
+        recorder = Recorder(settings, spool, ledger, cluster, flush, claims)
+        certificate = ServingCertificate(settings.tls_cert, settings.tls_key)
+        hooks = Webhooks(_resource(settings), claims, _appending(spool), settings.audit_token_file)
+        async with (
+            _door(settings, spool, ledger, cluster, flush, recorder, certificate) as http_port,
+            webhooks.serving(settings.https, certificate, hooks) as https_port,
+            asyncio.TaskGroup() as tasks,
+        ):
+            working = [tasks.create_task(recorder.work()), tasks.create_task(certificate.keep_current())]
+            _log.info("started", spool=str(settings.spool), http_port=http_port, https_port=https_port)
             await stop.wait()
-            working.cancel()
+            for task in working:
+                task.cancel()
         await _flush_last(flush, spool)
     _log.info("stopped")
 
 
 async def backfill(settings: Settings, asked_by: str, progress: Progress) -> BackfillRun:
-    """One backfill from a process of its own, beside the running sidecar, which holds the lock of its spool.
+    """One backfill from a process of its own, beside the running sidecar. Raises as `Backfill.run`."""
+    async with (
+        _delivering(settings) as (spool, ledger),
+        Cluster.connect(settings.kubeconfig, settings.group, settings.version, settings.plural) as cluster,
+    ):
+        run = Backfill(
+            cluster,
+            cluster.uid,
+            _appending(spool),
+            ledger,
+            settings.org_label,
+            spool.depth,
+            progress,
+            patience=None,  # what this spool holds is gone with it, so the command ends when all is delivered
+        )
+        return await run.run(asked_by)
 
-    Its facts take the same way, through a spool that lasts as long as the run. Raises as `Backfill.run`.
+
+async def ingest(settings: Settings, files: Sequence[str]) -> Report:
+    """Files audit logs, also years later; returns when all that they tell is in the ledger.
+
+    Raises `Misconfigured` for a file that cannot be read; what was read before it is delivered all the same.
     """
-    with tempfile.TemporaryDirectory(prefix="sidecar-backfill-") as folder:
+    async with _delivering(settings) as (spool, _):
+        run = Ingest(_resource(settings), _waiting_for_room(_appending(spool)))
+        try:
+            for name in files:
+                await run.file(name)
+        finally:
+            await spool.empty()
+        return run.report
+
+
+@asynccontextmanager
+async def _delivering(settings: Settings) -> AsyncIterator[tuple[Spool, Ledger]]:
+    """A spool for a command, with a flush that empties it; the running sidecar holds the lock of its own."""
+    with tempfile.TemporaryDirectory(prefix="sidecar-") as folder:
         async with (
             Spool.open(Path(folder) / "spool.db", settings.spool_max_bytes) as spool,
             _ledger(settings) as ledger,
-            Cluster.connect(settings.kubeconfig, settings.group, settings.version, settings.plural) as cluster,
+            asyncio.TaskGroup() as tasks,
         ):
-            flush = Flush(spool, ledger)
-            recorder = Recorder(settings, spool, ledger, cluster, flush)
-            # Without a limit: what this spool holds is gone with it, so the command ends when all is delivered.
-            run = Backfill(
-                cluster, cluster.uid, recorder.append, ledger, settings.org_label, spool.depth, progress, patience=None
-            )
-            async with asyncio.TaskGroup() as tasks:
-                flushing = tasks.create_task(flush.run())
-                done = await run.run(asked_by)
+            flushing = tasks.create_task(Flush(spool, ledger).run())
+            try:
+                yield spool, ledger
+            finally:
                 flushing.cancel()
-            return done
+
+
+def _appending(spool: Spool) -> Append:
+    async def append(facts: Sequence[AnyFact]) -> None:
+        await spool.append([encode(fact) for fact in facts])
+
+    return append
+
+
+def _waiting_for_room(append: Append) -> Append:
+    """The same for a caller who can wait: as long as the spool takes nothing, it is tried again."""
+
+    async def patient(facts: Sequence[AnyFact]) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                return await append(facts)
+            except Unavailable as error:
+                _log.warning("spool_awaited", reason=str(error))
+                await asyncio.sleep(backoff.wait(error.retry_after or 0.0))
+
+    return patient
+
+
+def _resource(settings: Settings) -> Resource:
+    return Resource(settings.group, settings.version, settings.plural, settings.org_label)
 
 
 @asynccontextmanager
@@ -89,7 +157,13 @@ async def _ledger(settings: Settings) -> AsyncIterator[Ledger]:
 
 @asynccontextmanager
 async def _door(
-    settings: Settings, spool: Spool, ledger: Ledger, cluster: Cluster, flush: Flush, recorder: Recorder
+    settings: Settings,
+    spool: Spool,
+    ledger: Ledger,
+    cluster: Cluster,
+    flush: Flush,
+    recorder: Recorder,
+    certificate: ServingCertificate,
 ) -> AsyncIterator[int]:
     metrics = Metrics()
     async with (
@@ -101,7 +175,7 @@ async def _door(
             backfills=Backfill(
                 cluster,
                 cluster.uid,
-                recorder.append,
+                _appending(spool),
                 ledger,
                 settings.org_label,
                 spool.depth,
@@ -109,7 +183,7 @@ async def _door(
             ),
             accept_removals=ledger.accept_removals,
             depth=spool.depth,
-            vitals=Vitals(spool, flush, recorder, metrics),
+            vitals=Vitals(spool, flush, recorder, certificate, metrics),
         )
         callers = Callers(settings.admin_token_file, reviews, settings.admin_audience)
         async with serving(settings.http, parts, callers) as port:

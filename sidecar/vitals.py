@@ -10,6 +10,7 @@ from sidecar.flush import Flush
 from sidecar.metrics import Metrics
 from sidecar.recorder import Recorder
 from sidecar.spool import Spool
+from sidecar.web.certificate import ServingCertificate
 
 # Seconds without a turn after which a loop hangs. The watch turns at each probe (30 s), try, page of a list, and
 # every 30 s of a pause; a try that gets no answer ends after a minute. A delivery's statements end after 45 s each.
@@ -20,10 +21,13 @@ _FLUSH_HANGS = 300.0
 class Vitals:
     """Reads the signs of the parts."""
 
-    def __init__(self, spool: Spool, flush: Flush, recorder: Recorder, metrics: Metrics) -> None:
+    def __init__(
+        self, spool: Spool, flush: Flush, recorder: Recorder, certificate: ServingCertificate, metrics: Metrics
+    ) -> None:
         self._spool = spool
         self._flush = flush
         self._recorder = recorder
+        self._certificate = certificate
         self._metrics = metrics
 
     async def ailments(self) -> list[str]:
@@ -38,8 +42,13 @@ class Vitals:
         return found
 
     async def obstacles(self) -> list[str]:
-        """Why no facts can be taken; empty if they can."""
-        return [] if self._spool.writable else ["the spool takes nothing: its disk is full, or its limit is reached"]
+        """Why no facts can be taken, or the webhook cannot answer; empty if they can."""
+        found = []
+        if not self._spool.writable:
+            found.append("the spool takes nothing: its disk is full, or its limit is reached")
+        if self._certificate.expires_at is None:
+            found.append("the webhook cannot answer: SIDECAR_TLS_CERT and SIDECAR_TLS_KEY have no certificate yet")
+        return found
 
     async def exposition(self) -> bytes:
         """The metrics as of now. Nothing is asked of Postgres: numbers are wanted most when it is away."""

@@ -4,6 +4,6 @@ SELECT tenant_uid::text, generation, occurred_at, not_before, time_source, chang
 FROM ledger.timeline
 WHERE tenant_uid = ANY ($1::uuid[])
 ORDER BY array_position($1::uuid[], tenant_uid),
-         CASE change WHEN 'created' THEN 0 WHEN 'deletion requested' THEN 2 WHEN 'removed' THEN 2 ELSE 1 END,
+         CASE change WHEN 'created' THEN 0 WHEN 'deletion requested' THEN 2 WHEN 'removed' THEN 3 ELSE 1 END,
          generation, change, skill_id
 LIMIT $2 OFFSET $3

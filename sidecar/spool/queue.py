@@ -52,6 +52,7 @@ class Spool:
         self._set_aside = set_aside
         self._handed_out: set[int] = set()
         self._some = asyncio.Event()
+        self._none = asyncio.Event()
         self._changed(0)
 
     @classmethod
@@ -149,6 +150,10 @@ class Spool:
         """Returns as soon as a fact waits: at once if one does."""
         await self._some.wait()
 
+    async def empty(self) -> None:
+        """Returns as soon as no fact waits: all have been confirmed or set aside."""
+        await self._none.wait()
+
     async def kept(self) -> Kept:
         """What a start needs, as of the last append that returned."""
         rows = await self._database.read(schema.KEPT)
@@ -169,10 +174,9 @@ class Spool:
 
     def _changed(self, by: int) -> None:
         self._facts += by
-        if self._facts:
-            self._some.set()
-        else:
-            self._some.clear()
+        here, gone = (self._some, self._none) if self._facts else (self._none, self._some)
+        here.set()
+        gone.clear()
 
 
 def _runs(ids: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -27,6 +28,9 @@ _PROBE = 30.0  # seconds between two LISTs with limit=1: the finest that a `not_
 _QUIET = 10.0  # seconds; a position that moved without any fact is stored at most this often
 _SUSPECT = 120.0  # seconds; two bookmarks (about one a minute) should have moved the position by then
 _NAMED = 20  # uids of differences that an anomaly names; the count says how many there were
+
+Attribute = Callable[[Change, str], Sequence[AnyFact]]
+"""Says who asked for a change, as far as that is known; given with the newest version known before it ("0": none)."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -55,6 +59,7 @@ class Following:
         standing: Standing,
         timetable: Timetable,
         org_label: str,
+        attribute: Attribute,
     ) -> None:
         self._stream = stream
         self._tenants = tenants
@@ -63,6 +68,7 @@ class Following:
         self._standing = standing
         self._timetable = timetable
         self._org_label = org_label
+        self._attribute = attribute
         self._pulse = Pulse(self._stalled)
         self._probe_wanted = asyncio.Event()
         self._moved = asyncio.Event()
@@ -122,6 +128,7 @@ class Following:
             news = read_line(line, self._org_label)
             if isinstance(news, Change):
                 told = news.tenant.resource_version
+                facts += self._attribute(news, self._memory.version_of(news.tenant.uid))
                 facts += self._memory.follow(news, now.held, at, live=now.live(told))
             elif isinstance(news, Bookmark):
                 told = news.version

@@ -17,7 +17,7 @@ from sidecar.answers import Answered, Tenants
 from sidecar.backoff import Backoff
 from sidecar.errors import Misconfigured, Unavailable
 from sidecar.watch import positions
-from sidecar.watch.following import Following, probe
+from sidecar.watch.following import Attribute, Following, probe
 from sidecar.watch.happenings import Ended, Expired, Happening, Listed, Lost, Opened, Probed, Refused, Trouble
 from sidecar.watch.identity import confirm
 from sidecar.watch.listing import Lists
@@ -51,11 +51,12 @@ class Watch:
         start: bytes | None,
         known: Mapping[str, bytes],
         delivered: tuple[str, datetime] | None,
+        attribute: Attribute,
     ) -> None:
         """`start`, `known`: the position and the tenants that the spool holds, as `append` was given them.
 
         `delivered`: for an empty spool, the version that the ledger has, and when a stream said it.
-        Raises `Misconfigured` if `start` belongs to another cluster.
+        `attribute` says who asked for a change. Raises `Misconfigured` if `start` belongs to another cluster.
         """
         self.standing = Standing(_begin(start, delivered, cluster_uid))
         self._tenants = tenants
@@ -65,6 +66,7 @@ class Watch:
         self._lists = Lists(tenants, self._memory, self._storing, self.standing, cluster_uid, org_label)
         self._timetable = Timetable(resync_seconds)
         self._backoff = Backoff()
+        self._attribute = attribute
 
     async def run(self) -> NoReturn:
         """Watches until it is cancelled. An error that it does not know ends it: the process must end too.
@@ -118,6 +120,7 @@ class Watch:
                 self.standing,
                 self._timetable,
                 self._org_label,
+                self._attribute,
             )
             ending = await following.run()
         if self.standing.watching.held.version != held.version or time.monotonic() - opened >= CALM:

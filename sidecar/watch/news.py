@@ -14,10 +14,14 @@ _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as Kubernetes
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """A tenant was ADDED, MODIFIED or DELETED; for a deletion, `tenant` is the last body with its version."""
+    """A tenant was ADDED, MODIFIED or DELETED; for a deletion, `tenant` is the last body with its version.
+
+    `line`: the whole line that said so.
+    """
 
     kind: str
     tenant: Tenant
+    line: bytes
 
 
 class Bookmark(msgspec.Struct, frozen=True, gc=False):
@@ -90,7 +94,7 @@ def read_line(line: bytes, org_label: str) -> News:
     try:
         event = _line.decode(line)
         if event.type in _CHANGES:
-            return Change(event.type, of(event.object, org_label))
+            return Change(event.type, of(event.object, org_label), line)
         if event.type == "BOOKMARK" and is_version(event.object.metadata.resource_version):
             return Bookmark(event.object.metadata.resource_version)
     except (*UNDECODABLE, Nameless):
@@ -109,7 +113,12 @@ def _read_odd_line(line: bytes, org_label: str) -> News:
     if event.type not in _CHANGES:
         return Garbled(excerpt(line))
     tenant = read_item(event.object, org_label)
-    return tenant if isinstance(tenant, Unusable) else Change(event.type, tenant)
+    return tenant if isinstance(tenant, Unusable) else Change(event.type, tenant, line)
+
+
+def body_of(line: bytes) -> msgspec.Raw:
+    """The object in a line that was read as a `Change`."""
+    return _odd_line.decode(line).object
 
 
 def read_item(item: bytes | msgspec.Raw, org_label: str) -> Tenant | Unusable:

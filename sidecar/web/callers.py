@@ -2,18 +2,16 @@
 
 import asyncio
 import hashlib
-import hmac
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import structlog
-
 from sidecar.cluster import Identity
 from sidecar.errors import Unavailable
 from sidecar.web.problems import Problem
+from sidecar.web.tokens import ASK, TokenFile, bearer, is_same
 
 TOKEN_HOLDER = "admin-token"  # noqa: S105 - a name, no password
 """Who calls with the token of SIDECAR_ADMIN_TOKEN_FILE, in logs and histories."""
@@ -33,10 +31,6 @@ _TURN_SECONDS = 5.0
 # Every authenticated account of a cluster may `get` all of /api/*: the ClusterRole system:discovery says so (seen on a
 # real one). To read here takes a verb more, which only a role for this API can give: list, or one that changes.
 _READERS = ("list", "post", "put", "delete")
-
-_ASK = {"WWW-Authenticate": "Bearer"}
-
-_log = structlog.get_logger()
 
 
 class Judges(Protocol):
@@ -62,7 +56,7 @@ class Callers:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`judges` None: there is no cluster to ask. `clock`: seconds, for the age of a yes."""
-        self._token_file = token_file
+        self._token_file = TokenFile(token_file)
         self._judges = judges
         self._audience = audience
         self._clock = clock
@@ -75,30 +69,19 @@ class Callers:
         Raises `Problem`: 401 if who it is is not known, 403 if they may not, 503 if nobody could. `Unavailable` if
         the cluster cannot be asked: not knowing is never a yes.
         """
-        expected = self._expected()
+        expected = self._token_file.token()
         if expected is None and self._judges is None:
             raise Problem(
                 503,
                 "Nobody can be let in: SIDECAR_ADMIN_TOKEN_FILE names no file with a token in it, and there is no "
                 "cluster that could review tokens.",
             )
-        token = _bearer(authorization)
-        if expected is not None and hmac.compare_digest(token.encode(errors="surrogateescape"), expected):
+        token = bearer(authorization)
+        if expected is not None and is_same(token, expected):
             return TOKEN_HOLDER
         if self._judges is None:
-            raise Problem(401, "This is not the token of SIDECAR_ADMIN_TOKEN_FILE.", _ASK)
+            raise Problem(401, "This is not the token of SIDECAR_ADMIN_TOKEN_FILE.", ASK)
         return await self._reviewed(self._judges, token, path, verb)
-
-    def _expected(self) -> bytes | None:
-        """The token in the file, as it is now: read each time, so that a new one counts at once."""
-        if self._token_file is None:
-            return None
-        try:
-            token = self._token_file.read_bytes().strip()
-        except OSError as error:
-            _log.warning("admin_token_unreadable", file=str(self._token_file), reason=str(error))
-            return None
-        return token or None  # an empty file lets nobody in
 
     async def _reviewed(self, judges: Judges, token: str, path: str, verb: str) -> str:
         key = hashlib.sha256("\0".join((token, path, verb)).encode(errors="surrogateescape")).digest()
@@ -128,7 +111,7 @@ class Callers:
                 401,
                 f"The cluster knows no such token for the audience {self._audience}: it is expired, made up, or meant "
                 f"for somebody else. (kubectl create token NAME --audience {self._audience})",
-                _ASK,
+                ASK,
             )
         if not await _allowed(judges, identity, path, verb):
             needed = "verbs get and list" if verb == "get" else f"verb {verb}"
@@ -149,11 +132,3 @@ async def _allowed(judges: Judges, identity: Identity, path: str, verb: str) -> 
         if await judges.may(identity, path, other):
             return True
     return False
-
-
-def _bearer(authorization: Sequence[str]) -> str:
-    if len(authorization) == 1:
-        scheme, _, token = authorization[0].partition(" ")
-        if scheme.lower() == "bearer" and token.strip() and token.isascii():
-            return token.strip()
-    raise Problem(401, "Show who you are: Authorization: Bearer TOKEN, once.", _ASK)

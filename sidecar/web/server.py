@@ -9,10 +9,10 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from sidecar.errors import Misconfigured
 from sidecar.settings import Address
 from sidecar.web import reading
 from sidecar.web.callers import Callers
+from sidecar.web.listening import listening
 from sidecar.web.problems import Problem, problems_answered
 from sidecar.web.routes import ROUTES
 from sidecar.web.routing import ADMIN, Call, NoQuery, Parts, Reply, Route
@@ -48,23 +48,15 @@ async def serving(address: Address, parts: Parts, callers: Callers) -> AsyncIter
     app = web.Application(client_max_size=_BODY_MOST, middlewares=[problems_answered, _known_callers(callers)])
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _handler(route, parts))
-    app.on_response_prepare.append(_without_server)
-    runner = web.AppRunner(
+    async with listening(
         app,
-        access_log=None,
-        keepalive_timeout=_IDLE_SECONDS,
-        lingering_time=_LINGER_SECONDS,
-        shutdown_timeout=_LAST_SECONDS,
-    )
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, address.host, address.port).start()
-        except OSError as error:
-            raise Misconfigured(f"SIDECAR_HTTP: cannot listen on {address.host}:{address.port}: {error}") from error
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+        address,
+        "SIDECAR_HTTP",
+        idle_seconds=_IDLE_SECONDS,
+        last_seconds=_LAST_SECONDS,
+        linger_seconds=_LINGER_SECONDS,
+    ) as port:
+        yield port
 
 
 def _known_callers(callers: Callers) -> Middleware:
@@ -127,7 +119,3 @@ def _answer(route: Route, reply: Reply) -> web.Response:
         return web.Response(status=route.status, headers=headers)
     content = reply.content if isinstance(reply.content, bytes) else msgspec.json.encode(reply.content)
     return web.Response(body=content, headers={**headers, "Content-Type": route.media_type})
-
-
-async def _without_server(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.popall("Server", None)  # names aiohttp's and Python's versions

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.attribution import Claims
 from sidecar.cluster import Cluster
 from sidecar.flush import Flush
 from sidecar.ledger import Ledger
@@ -14,6 +15,7 @@ from sidecar.recorder import Recorder
 from sidecar.settings import Settings
 from sidecar.spool import Spool
 from sidecar.vitals import Vitals
+from sidecar.web.certificate import ServingCertificate
 
 NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
 
@@ -32,7 +34,9 @@ async def parts(spool: Spool, tmp_path: Path) -> AsyncIterator[tuple[Vitals, Flu
     ledger = Ledger(NOWHERE)
     flush = Flush(spool, ledger)
     cluster = Cluster.__new__(Cluster)  # never asked here
-    yield Vitals(spool, flush, Recorder(settings, spool, ledger, cluster, flush), Metrics()), flush
+    recorder = Recorder(settings, spool, ledger, cluster, flush, Claims())
+    certificate = ServingCertificate(tmp_path / "tls.crt", tmp_path / "tls.key")
+    yield Vitals(spool, flush, recorder, certificate, Metrics()), flush
     await ledger.close()
 
 
@@ -45,7 +49,13 @@ async def test_metrics_say_what_is_owed_while_postgres_is_away(parts, spool) -> 
     age = float(text.split("\nsidecar_spool_oldest_seconds ")[1].split()[0])
     assert 0 < age < 60
     assert await vitals.ailments() == []
-    assert await vitals.obstacles() == []
+
+
+async def test_without_a_certificate_the_webhook_cannot_answer(parts) -> None:
+    vitals, _ = parts
+    (obstacle,) = await vitals.obstacles()
+    assert "SIDECAR_TLS_CERT" in obstacle
+    assert await vitals.ailments() == []
 
 
 async def test_a_delivery_that_never_ends_is_an_illness(parts) -> None:

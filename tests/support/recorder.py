@@ -14,6 +14,11 @@ from sidecar.watch import Watch
 from tests.support.scripted import CLUSTER, LABEL, PATIENCE, Server, kubeconfig
 
 
+def nobody(*_: object) -> tuple[()]:
+    """No claim waits for any change."""
+    return ()
+
+
 class Recorder:
     """`append` as the watch gets it: into the spool, and remembered. `refuse`: errors to raise first."""
 
@@ -102,6 +107,7 @@ async def watching(
             start=kept.position,
             known=kept.tenants,
             delivered=delivered,
+            attribute=nobody,
         )
         task = asyncio.create_task(watch.run())
         try:

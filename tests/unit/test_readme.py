@@ -33,7 +33,7 @@ def test_the_settings_table_has_every_variable_with_its_default() -> None:
 
 def test_the_commands_table_has_every_command() -> None:
     told = {
-        match for cells in rows_below("| command |") for match in re.findall(r"sidecar ([a-z-]+)`|or `(\w+)`", cells[0])
+        match for cells in rows_below("| command |") for match in re.findall(r"sidecar ([a-z-]+)|or `(\w+)`", cells[0])
     }
     (subparsers,) = (action for action in _parser()._actions if isinstance(action.choices, dict))
     assert {first or second for first, second in told} == set(subparsers.choices)

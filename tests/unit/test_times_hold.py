@@ -150,7 +150,7 @@ class Recorder:
             live = self.situation.live(str(version))
             if live:
                 assert self.cluster.committed[version] >= self.opened_or_stalled
-            change = Change(kind, tenant)
+            change = Change(kind, tenant, b"")
             self.facts += self.memory.follow(change, self.situation.held, now, live=live)
         if told:
             self.situation = advance(self.situation, Delivered(str(told[-1][0]), now)).situation

@@ -1,0 +1,92 @@
+"""What our webhook leaves in an audit event: which change a request attempted, from which version (pure).
+
+The API server puts a webhook's `auditAnnotations` into the audit event as `<webhook name>/<key>`, at every audit level.
+With a key per call, every attempt of a request that met conflicts is there, and the last one names the version that
+it replaced (kubernetes-facts, section 2).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+
+import msgspec
+
+NAME_MOST = 1_024
+"""Characters of a user name that are kept. Kubernetes sets no limit; one that a person could read has some 100."""
+
+GROUPS_MOST = 4_096
+"""Characters of all group names together; groups beyond it are left out."""
+
+WEBHOOK = "record.billing.pieced.ch"
+"""The name of the webhook in its registration; the manifests must have the same."""
+
+_UID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_KEY = re.compile(rf"{re.escape(WEBHOOK)}/u\.({_UID})")
+_VALUE = re.compile(rf"({_UID}) (0|[1-9][0-9]{{0,38}}) ([0-9]{{1,18}})→([0-9]{{1,18}})")
+_WHOLE_UID = re.compile(_UID)
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """One call of the webhook: what the request would do to the tenant if it were stored as it was then.
+
+    `review`: the call's uid. `base_version`: the version that it would replace, "0" for a creation. `before`: the
+    generation of that version, 0 for a creation. `generation`: the one it would make, None for a removal.
+    """
+
+    review: str
+    tenant_uid: str
+    base_version: str
+    before: int
+    generation: int | None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What somebody wants to do to a tenant.
+
+    `stored`: digest of the object as it would be stored; of a deletion, as it is. `undeleted`: of a deletion, digest
+    of what a finalizer that holds it up leaves unchanged. `asked_at`: our clock when the review arrived.
+    """
+
+    attempt: Attempt
+    operation: str
+    actor: str
+    groups: tuple[str, ...]
+    stored: bytes | None
+    undeleted: bytes | None = None
+    asked_at: datetime
+
+
+def is_uid(text: str) -> bool:
+    """Whether this is a uid as the API server makes them, for objects and for its calls."""
+    return _WHOLE_UID.fullmatch(text) is not None
+
+
+def note(attempt: Attempt) -> dict[str, str]:
+    """The `auditAnnotations` that say it; the key is the call's own, because of equal keys only the first is kept."""
+    after = attempt.generation or 0
+    return {f"u.{attempt.review}": f"{attempt.tenant_uid} {attempt.base_version} {attempt.before}→{after}"}
+
+
+def noted(annotations: Mapping[str, str]) -> Iterator[Attempt]:
+    """The attempts that an audit event's annotations name; those of other webhooks are passed over."""
+    for key, value in annotations.items():
+        named, said = _KEY.fullmatch(key), _VALUE.fullmatch(value)
+        if named and said:
+            uid, base, before, after = said.groups()
+            yield Attempt(named[1], uid, base, int(before), int(after) or None)
+
+
+def name_of(text: str) -> str:
+    """A user's name as facts keep it: not longer than `NAME_MOST`, and as Postgres can hold it."""
+    return text[:NAME_MOST].replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def groups_of(groups: Iterable[str]) -> tuple[str, ...]:
+    """Group names as facts keep them: the first ones, of `GROUPS_MOST` characters together."""
+    kept, left = [], GROUPS_MOST
+    for group in groups:
+        left -= len(group)
+        if left < 0:
+            break
+        kept.append(name_of(group))
+    return tuple(kept)

@@ -1,0 +1,220 @@
+"""An audit event into facts, or the reason why it says nothing that was committed (pure).
+
+The rules and the exceptions are kubernetes-facts, section 3.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from sidecar.answers import UNDECODABLE, is_version
+from sidecar.attempts import Attempt, groups_of, is_uid, name_of, noted
+from sidecar.audit.events import Answer, DeleteOptions, Event, List
+from sidecar.facts import AnyFact, Attribution, Removal, version_key
+from sidecar.observing import facts_of
+from sidecar.tenant import Metadata, Nameless
+from sidecar.tenant import read as read_tenant
+
+_WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
+_DELETIONS = frozenset({"delete", "deletecollection"})
+
+# What the API server says of a request whose client went away: not that it was done.
+_CUT = "Connection closed early"
+
+# Characters; longer ones are cut. Browsers' user agents have some 150. A chain of 16 proxies is more than there is.
+_USER_AGENT_MOST = 500
+_SOURCE_IPS_MOST = 16
+
+# A patch that meets conflicts is tried 5 times (kube-apiserver), an update's own attempts are few; of more, the last.
+_REVIEWS_MOST = 64
+
+
+class Resource(NamedTuple):
+    """Whose events are read, and where their org label is."""
+
+    group: str
+    version: str
+    plural: str
+    org_label: str
+
+
+class Told(NamedTuple):
+    """What the event says."""
+
+    facts: list[AnyFact]
+
+
+class Left(NamedTuple):
+    """Why the event says nothing: one word, for the count."""
+
+    reason: str
+
+
+_event = msgspec.json.Decoder(Event)
+_answer = msgspec.json.Decoder(Answer)
+_list = msgspec.json.Decoder(List)
+_options = msgspec.json.Decoder(DeleteOptions)
+
+
+def read(body: bytes, resource: Resource) -> Told | Left:
+    """What one event (JSON) tells of tenants. Never raises: what it cannot be is a value too."""
+    try:
+        event = _event.decode(body)
+    except UNDECODABLE:
+        return Left("malformed")
+    for reason, applies in _REASONS:
+        if applies(event, resource):
+            return Left(reason)
+    try:
+        return _told(event, resource)
+    except (*UNDECODABLE, Nameless):
+        return Left("malformed")
+
+
+def _is_other(event: Event, resource: Resource) -> bool:
+    ref = event.object_ref
+    return ref is None or (ref.api_group, ref.resource) != (resource.group, resource.plural)
+
+
+_REASONS: tuple[tuple[str, Callable[[Event, Resource], bool]], ...] = (
+    ("stage", lambda event, _: event.stage != "ResponseComplete"),
+    ("other_resource", _is_other),
+    ("other_resource", lambda event, _: event.subresource not in ("", "status")),
+    ("read", lambda event, _: event.verb not in _WRITES),
+    ("failed", lambda event, _: event.code not in (200, 201)),
+    ("cut", lambda event, _: event.message == _CUT),
+    ("malformed", lambda event, _: event.stage_timestamp.tzinfo is None),
+    ("dry_run", lambda event, _: _is_dry_run(event)),
+)
+"""Why an event shows no committed change of a tenant, in the order in which it is asked."""
+
+
+def _is_dry_run(event: Event) -> bool:
+    if parse_qs(urlsplit(event.request_uri).query).get("dryRun"):
+        return True
+    if event.verb not in _DELETIONS:
+        return False
+    try:
+        return bool(_options.decode(event.request_object).dry_run)
+    except UNDECODABLE:
+        return False  # no options were sent, or not recorded
+
+
+def _told(event: Event, resource: Resource) -> Told | Left:
+    answer = _answer.decode(event.response_object) if bytes(event.response_object) != b"null" else None
+    if answer is None or not answer.kind:
+        return _without_object(event)
+    if answer.kind == "Status":
+        uid = answer.details.uid if answer.details is not None else ""
+        if event.verb != "delete" or not is_uid(uid):
+            return Left("no_object")
+        return Told([_removal(event, uid), _attribution(event, uid, None, "0", how="proven")])
+    if event.verb == "deletecollection":
+        return Told(list(_of_collection(event)))
+    return _of_object(event, answer, resource)
+
+
+def _of_object(event: Event, answer: Answer, resource: Resource) -> Told | Left:
+    found = answer.metadata
+    if not is_uid(found.uid) or not is_version(found.resource_version) or found.generation < 1:
+        return Left("no_object")  # a Table: what was answered is made for a terminal
+    if found.deletion_timestamp is not None and not found.finalizers:
+        # The last finalizer is gone, and the object with it: what else this answer shows was never stored.
+        return Told([_removal(event, found.uid), _attribution(event, found.uid, None, "0", how="proven")])
+    if event.verb == "delete" and found.deletion_timestamp is None:
+        return Left("no_object")
+    facts: list[AnyFact] = []
+    # In another version the content may have another form; a PartialObjectMetadata has none.
+    if answer.api_version == f"{resource.group}/{resource.version}":
+        tenant = read_tenant(event.response_object, resource.org_label)
+        facts += facts_of(tenant, "audit", _utc(event.stage_timestamp), None, "audit")
+    if not event.subresource:  # whose writers are never authors of what the spec says
+        created = event.code == 201 and found.generation == 1
+        how = "proven" if created else "likely"
+        facts.append(_attribution(event, found.uid, found.generation, found.resource_version, how=how))
+    return Told(facts) if facts else Left("no_object")
+
+
+def _of_collection(event: Event) -> Iterator[AnyFact]:
+    """Who asked for the removals; that they happened is not proven by this: the watch and a census tell.
+
+    The answer has the tenants as they were listed, and deletes by name: it can have the uid of one that was gone by
+    then, while the next of that name was deleted.
+    """
+    items = {item.metadata.uid: item for item in _list.decode(event.response_object).items or ()}
+    attempts = {attempt.tenant_uid: attempt for attempt in _last_attempts(event)}
+    for uid in dict.fromkeys((*items, *attempts)):
+        if not is_uid(uid):
+            continue
+        generation = attempts[uid].generation if uid in attempts else _pending(items[uid].metadata)
+        yield _attribution(event, uid, generation, "0", how="likely")
+
+
+def _pending(found: Metadata) -> int | None:
+    """The generation of a deletion that the tenant's finalizers hold up; None: nothing holds it."""
+    return found.generation + 1 if found.finalizers and found.deletion_timestamp is None else None
+
+
+def _without_object(event: Event) -> Told | Left:
+    """Level Metadata: what our own webhook left in the event is all there is."""
+    facts: list[AnyFact] = []
+    for attempt in _last_attempts(event):
+        how = "proven" if event.code == 201 and attempt.before == 0 else "likely"
+        if event.verb == "delete" and attempt.generation is None:
+            facts.append(_removal(event, attempt.tenant_uid))
+        facts.append(_attribution(event, attempt.tenant_uid, attempt.generation, "0", how=how))
+    return Told(facts) if facts else Left("no_object")
+
+
+def _last_attempts(event: Event) -> list[Attempt]:
+    """Of each tenant that the request tried to change, the last attempt: the one from the highest version."""
+    last: dict[str, Attempt] = {}
+    for attempt in noted(event.annotations or {}):
+        known = last.get(attempt.tenant_uid)
+        if known is None or version_key(known.base_version) < version_key(attempt.base_version):
+            last[attempt.tenant_uid] = attempt
+    return list(last.values())
+
+
+def _removal(event: Event, uid: str) -> Removal:
+    attempts = [a for a in _last_attempts(event) if a.tenant_uid == uid and a.generation is None]
+    return Removal(
+        tenant_uid=uid,
+        time_source="audit",
+        at=_utc(event.stage_timestamp),
+        last_generation=attempts[0].before if attempts else None,
+    )
+
+
+def _attribution(event: Event, uid: str, generation: int | None, version: str, *, how: str) -> Attribution:
+    acting = event.impersonated_user or event.user
+    own = [a for a in noted(event.annotations or {}) if a.tenant_uid == uid and a.generation == generation]
+    own.sort(key=lambda a: version_key(a.base_version))
+    agent = (event.user_agent or "")[:_USER_AGENT_MOST]
+    received = event.request_received_timestamp
+    return Attribution(
+        tenant_uid=uid,
+        resource_version=version,
+        generation=generation,
+        source="audit",
+        request_key=event.key(),
+        actor=name_of(acting.username),
+        actor_groups=groups_of(acting.groups or ()),
+        impersonated_by=name_of(event.user.username) if event.impersonated_user is not None else None,
+        operation=event.verb,
+        how="proven" if how == "proven" else "likely",
+        base_version=own[-1].base_version if own else None,
+        reviews=tuple(a.review for a in own[-_REVIEWS_MOST:]),
+        audit_id=name_of(event.audit_id),
+        user_agent=name_of(agent) or None,
+        source_ips=tuple(map(name_of, (event.source_ips or ())[:_SOURCE_IPS_MOST])),
+        asked_at=_utc(received) if received is not None and received.tzinfo is not None else None,
+        answered_at=_utc(event.stage_timestamp),
+    )
+
+
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
