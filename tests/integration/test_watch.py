@@ -14,7 +14,7 @@ from sidecar.cluster import Cluster
 from sidecar.errors import Misconfigured, SpoolFull
 from sidecar.facts import Anomaly, Began, Census, Removal, Seen, Segment
 from sidecar.watch import Watch, positions
-from tests.support.recorder import nobody, becomes, caught_up, spool_in, watching
+from tests.support.recorder import becomes, caught_up, nobody, spool_in, watching
 from tests.support.scripted import (
     CLUSTER,
     KUBE_SYSTEM,
