@@ -433,8 +433,8 @@ WHERE s.from_version > s.covered_to;
 -- above the least version that any fact knows are no candidates. A no-op repeats the version, later. Proven is a
 -- creation, a removal that the API server confirmed, and a request whose last attempt replaced the version before it
 -- (nothing known lies between) while no other request is known to have tried the same from there. A claim is
--- believed only if one person alone makes it; better than likely, because a no-op looks like the author when the
--- author's own audit event was dropped.
+-- believed only if nobody else is known to have tried the same from there; better than likely, because a no-op looks
+-- like the author when the author's own audit event was dropped.
 CREATE VIEW ledger.authors AS
 SELECT DISTINCT ON (tenant_uid, generation)
        tenant_uid, generation, actor, impersonated_by, operation, how, source, asked_at, answered_at
@@ -477,8 +477,7 @@ FROM (
       AND (a.source <> 'admission'
            OR NOT EXISTS (SELECT FROM ledger.attributions b
                           WHERE b.tenant_uid = a.tenant_uid AND b.generation IS NOT DISTINCT FROM a.generation
-                            AND b.source = 'admission' AND b.resource_version = a.resource_version
-                            AND b.actor <> a.actor))
+                            AND b.base_version = a.base_version AND b.actor <> a.actor))
       -- who asked for a deletion made only the generation that says so
       AND (a.generation IS NULL OR a.operation NOT IN ('delete', 'deletecollection')
            OR NOT EXISTS (SELECT FROM ledger.observations o

@@ -161,6 +161,8 @@ def _after_update(asked: _Asked) -> int | None:
 
 def _after_deletion(asked: _Asked, old: Metadata) -> int | None:
     """The generation that a deletion makes when a finalizer holds it up; None: the tenant is gone at once."""
+    if old.deletion_timestamp is not None:
+        return old.generation  # asked for before: nothing changes
     options = _options.decode(asked.options)
     waits = options is not None and (
         options.propagation_policy in _DELETIONS_THAT_WAIT or bool(options.orphan_dependents)

@@ -8,12 +8,13 @@ import asyncpg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sidecar.facts import AnyFact, Began, Removal, Seen
+from sidecar.facts import AnyFact, Attribution, Began, Removal, Seen
 from sidecar.ledger import Ledger
 from sidecar.ledger.filing import Filing, file
 from sidecar.verify import check
 from tests.conftest import Databases
-from tests.support.history import Gone, Version, World, reports, shuffled
+from tests.support.history import Gone, Version, World, shuffled
+from tests.support.requests import Call, Reported, reports
 
 # Each example is a transaction on a real database, rolled back at its end: no database to make, none to clean.
 thorough = settings(
@@ -35,6 +36,10 @@ VIEWS = {
     "FROM ledger.missing_generations ORDER BY 1, 2",
     "open_ends": "SELECT tenant_uid::text, last_known_generation FROM ledger.open_ends ORDER BY 1",
     "gaps": "SELECT from_version, to_version FROM ledger.gaps ORDER BY 1",
+    "authors": "SELECT tenant_uid::text, generation, actor, how, operation, answered_at FROM ledger.authors "
+    "ORDER BY 1, 2",
+    "timeline": "SELECT tenant_uid::text, generation, change, skill_id, occurred_at, not_before, time_source, actor, "
+    "how FROM ledger.timeline ORDER BY 1, 2 NULLS LAST, 3, 4",
 }
 
 
@@ -64,7 +69,7 @@ async def filed(address: str, batches: list[list[AnyFact]]) -> tuple[History, li
 @thorough
 @given(report=reports(), seed=st.integers(0, 2**32))
 def test_any_order_batching_and_repetition_gives_one_history(ledger_address: str, report, seed) -> None:
-    _, facts = report
+    facts = report.facts
 
     async def run() -> None:
         expected, no_differences = await filed(ledger_address, [facts])
@@ -80,7 +85,7 @@ def test_any_order_batching_and_repetition_gives_one_history(ledger_address: str
 def test_two_sidecars_that_flush_at_the_same_time_give_one_history(
     ledgers: Databases, ledger_address: str, report, seed
 ) -> None:
-    _, facts = report
+    facts = report.facts
     batches = shuffled(facts, seed)
 
     async def flush(address: str, batches: list[list[AnyFact]]) -> None:
@@ -103,7 +108,7 @@ def test_two_sidecars_that_flush_at_the_same_time_give_one_history(
 @thorough
 @given(report=reports(), seed=st.integers(0, 2**32))
 def test_what_was_seen_whole_is_the_truth_and_nothing_is_invented(ledger_address: str, report, seed) -> None:
-    world, facts = report
+    world, facts = report.world, report.facts
     views, _ = asyncio.run(filed(ledger_address, shuffled(facts, seed)))
     check_missing(world, facts, views)
     check_events(world, facts, views)
@@ -202,6 +207,68 @@ def check_ends(world: World, views) -> None:
             assert not_before <= min([*requested, *([removal.at] if removal else [])])
 
 
+@thorough
+@given(report=reports(), seed=st.integers(0, 2**32))
+def test_nobody_is_said_to_have_made_what_another_made(ledger_address: str, report: Reported, seed) -> None:
+    """Proven and claimed are right; likely is, wherever the audit log has the one who did it."""
+    views, _ = asyncio.run(filed(ledger_address, shuffled(report.facts, seed)))
+    authors = {(uid, generation): (actor, how) for uid, generation, actor, how, *_ in views["authors"]}
+    told = {call for call in report.seen.logged if not call.rival and not call.again}
+    for number, write in enumerate(report.world.writes):
+        key = made(report.world, write)
+        if key is None:
+            continue
+        actor, how = authors.pop(key, (None, None))
+        logged = [call for call in told if call.number == number and audit_tells(report, call)]
+        if logged or (how in ("proven", "claimed") and not is_hidden(report, number)):
+            assert actor == write.actor, (key, how, write)
+    assert not [key for key, (_, how) in authors.items() if how != "likely"], "something has an author that never was"
+
+
+@thorough
+@given(report=reports(), seed=st.integers(0, 2**32))
+def test_who_was_seen_alone_by_webhook_and_watch_is_named(ledger_address: str, report: Reported, seed) -> None:
+    views, _ = asyncio.run(filed(ledger_address, shuffled(report.facts, seed)))
+    authors = {(uid, generation): actor for uid, generation, actor, *_ in views["authors"]}
+    rivals = {call.number for call in report.seen.heard if call.rival}
+    for call, replica in report.seen.heard.items():
+        write = report.world.writes[call.number]
+        key = made(report.world, write)
+        if key is None or call.number in rivals or not is_watched(report, write, replica):
+            continue
+        assert authors[key] == write.actor, (key, write)
+
+
+def made(world: World, write: Version | Gone) -> tuple[str, int | None] | None:
+    """Tenant and generation (None: its removal) that the write made; None if it made neither."""
+    if isinstance(write, Gone):
+        return write.last.uid, None
+    before = world.before(write)
+    return (write.uid, write.generation) if before is None or before.generation < write.generation else None
+
+
+def audit_tells(report: Reported, call: Call) -> bool:
+    """Whether the event that was logged says who: without objects, only if our webhook left its note in it."""
+    return report.seen.logged[call] == "RequestResponse" or call in report.seen.heard
+
+
+def is_hidden(report: Reported, number: int) -> bool:
+    """Whether a replica saw one who came too late, and nobody that is left tells of the one who came first.
+
+    The webhook of another replica heard of them, whose stream did not show the write.
+    """
+    write = report.world.writes[number]
+    heard = {call.rival: replica for call, replica in report.seen.heard.items() if call.number == number}
+    return True in heard and not is_watched(report, write, heard[False])
+
+
+def is_watched(report: Reported, write: Version | Gone, replica: int) -> bool:
+    return any(
+        report.world.version_at(first) < write.version <= report.world.version_at(last)
+        for first, last in report.streams[replica]
+    )
+
+
 def test_the_generator_makes_histories_worth_testing() -> None:
     """Guards the properties against a generator that makes only empty worlds."""
     found: set[str] = set()
@@ -209,8 +276,9 @@ def test_the_generator_makes_histories_worth_testing() -> None:
     @settings(max_examples=300, deadline=None, database=None)
     @given(report=reports())
     def collect(report) -> None:
-        world, facts = report
+        world, facts = report.world, report.facts
         found.update(type(f).__name__ for f in facts)
+        found.update(f"{f.source} {f.how}" for f in facts if isinstance(f, Attribution))
         names = [w.name for w in world.writes if isinstance(w, Version) and w.generation == 1]
         if len(names) > len(set(names)):
             found.add("recreated")
@@ -227,6 +295,9 @@ def test_the_generator_makes_histories_worth_testing() -> None:
         "Segment",
         "Began",
         "Adopted",
+        "admission claimed",
+        "audit proven",
+        "audit likely",
         "recreated",
         "requested",
         "gone",

@@ -12,13 +12,14 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from sidecar.facts import Adopted, AnyFact, Began, Census, Removal, Seen, Segment, TimeSource
+from sidecar.facts import AnyFact, Began, Census, Removal, Seen, Segment, TimeSource
 
 CLUSTER = "6c1ff3a6-0000-4000-8000-000000000001"
 START = datetime(2026, 3, 28, 22, 0, tzinfo=UTC)  # over a change to summer time
 STEP = timedelta(seconds=10)
 NAMES = ("acme", "beta", "gamma")
 PACKAGES = ("jitsi", "nextcloud", "threema")
+ACTORS = ("alice", "bob", "carol")
 KINDS = ("create", "toggle", "toggle", "toggle", "suspend", "label", "other", "delete", "request", "finish")
 
 
@@ -36,6 +37,7 @@ class Version:
     packages: tuple[str, ...]
     suspended: bool
     suspended_at: datetime | None
+    actor: str
     deletion_requested_at: datetime | None = None
 
 
@@ -46,6 +48,7 @@ class Gone:
     last: Version
     version: int
     at: datetime
+    actor: str
 
 
 @dataclass
@@ -79,6 +82,15 @@ class World:
                 firsts.setdefault(write.generation, write)
         return firsts
 
+    def before(self, write: Version | Gone) -> Version | None:
+        """The tenant as the write found it."""
+        if isinstance(write, Gone):
+            return write.last
+        earlier = [
+            w for w in self.writes if isinstance(w, Version) and w.uid == write.uid and w.version < write.version
+        ]
+        return earlier[-1] if earlier else None
+
     def removal(self, uid: str) -> Gone | None:
         return next((w for w in self.writes if isinstance(w, Gone) and w.last.uid == uid), None)
 
@@ -92,13 +104,15 @@ def worlds(draw: st.DrawFn, most_steps: int = 40) -> World:
     """Histories of up to `most_steps` writes to tenants of three names; impossible writes do nothing."""
     steps = draw(
         st.lists(
-            st.tuples(st.sampled_from(KINDS), st.sampled_from(NAMES), st.sampled_from(PACKAGES)),
+            st.tuples(
+                st.sampled_from(KINDS), st.sampled_from(NAMES), st.sampled_from(PACKAGES), st.sampled_from(ACTORS)
+            ),
             max_size=most_steps,
         )
     )
     world = World()
     living: dict[str, Version] = {}
-    for step, (kind, name, package) in enumerate(steps, start=1):
+    for step, (kind, name, package, actor) in enumerate(steps, start=1):
         number, at = world.version_at(step), world.time_at(step)
         now = living.get(name)
         if now is None:
@@ -115,18 +129,19 @@ def worlds(draw: st.DrawFn, most_steps: int = 40) -> World:
                     (package,),
                     kind == "create" and package == "threema",
                     None,
+                    actor,
                 )
                 world.writes.append(living[name])
             continue
         if kind == "delete" or (kind == "finish" and now.deletion_requested_at):
             if now.deletion_requested_at and kind == "delete":
                 continue
-            world.writes.append(Gone(now, number, at))
+            world.writes.append(Gone(now, number, at, actor))
             del living[name]
             continue
         after = _written(now, kind, package, at)
         if after is not None:
-            living[name] = replace(after, version=number, at=at)
+            living[name] = replace(after, version=number, at=at, actor=actor)
             world.writes.append(living[name])
     return world
 
@@ -232,37 +247,12 @@ def watched(world: World, windows: list[tuple[int, int]], delay: timedelta) -> I
         )
 
 
-def audited(world: World, keep: set[int]) -> Iterator[AnyFact]:
-    """What the audit log tells of the writes whose number is in `keep`."""
-    for number, write in enumerate(world.writes):
-        if number not in keep:
-            continue
-        if isinstance(write, Version):
-            yield seen(write, at=write.at + timedelta(milliseconds=1), time_source="audit", source="audit")
-        else:
-            yield Removal(tenant_uid=write.last.uid, time_source="audit", at=write.at + timedelta(milliseconds=1))
-
-
 windows = (
     st.lists(st.integers(0, 41), min_size=2, max_size=6, unique=True)
     .map(sorted)
     .map(lambda cuts: [(a, b) for a, b in zip(cuts[::2], cuts[1::2], strict=False)])
 )
 """Stretches of steps in which a stream was connected."""
-
-
-@st.composite
-def reports(draw: st.DrawFn) -> tuple[World, list[AnyFact]]:
-    """A history, and the facts that one or two streams and a part of the audit log tell of it."""
-    world = draw(worlds())
-    facts: list[AnyFact] = []
-    for replica in range(draw(st.integers(1, 2))):
-        facts += watched(world, draw(windows), timedelta(milliseconds=5 + replica))
-    if world.writes:
-        facts += audited(world, draw(st.sets(st.integers(0, len(world.writes) - 1))))
-    if draw(st.booleans()):
-        facts.append(Adopted(at=world.time_at(45), by="test"))
-    return world, facts
 
 
 def shuffled(facts: list[AnyFact], seed: int) -> list[list[AnyFact]]:
