@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.cluster import Cluster
+from sidecar.errors import SpoolFull
 from sidecar.flush import Flush
 from sidecar.ledger import Ledger
 from sidecar.metrics import Metrics
@@ -14,6 +15,8 @@ from sidecar.recorder import Recorder
 from sidecar.settings import Settings
 from sidecar.spool import Spool
 from sidecar.vitals import Vitals
+from sidecar.watch import Standing
+from sidecar.watch.situations import Listing
 
 NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
 
@@ -53,3 +56,37 @@ async def test_a_delivery_that_never_ends_is_an_illness(parts) -> None:
     flush.busy_since = time.monotonic() - 301
     (ailment,) = await vitals.ailments()
     assert "delivery" in ailment
+
+
+class Watched(Recorder):
+    """A recorder whose watch stands where a test says."""
+
+    def __init__(self) -> None:
+        self.stands = Standing(Listing(None, "first"))
+
+    @property
+    def standing(self) -> Standing:
+        return self.stands
+
+
+async def test_a_watch_whose_loops_stand_still_is_an_illness_unless_the_spool_is_full(spool, parts) -> None:
+    _, flush = parts
+    recorder = Watched()
+    vitals = Vitals(spool, flush, recorder, Metrics())
+    assert await vitals.ailments() == []
+    recorder.stands.turned_at -= 181
+    (ailment,) = await vitals.ailments()
+    assert "the watch has not turned for 18" in ailment
+    recorder.stands.paused = True  # it waits for room, which a restart would not bring
+    assert await vitals.ailments() == []
+
+
+async def test_a_full_spool_is_an_obstacle_and_no_illness(tmp_path, parts) -> None:
+    _, flush = parts
+    async with Spool.open(tmp_path / "small.db", 2**18) as small:
+        vitals = Vitals(small, flush, Watched(), Metrics())
+        with pytest.raises(SpoolFull):
+            await small.append([b"x" * 2**19])
+        assert await vitals.obstacles() == ["the spool takes nothing: its disk is full, or its limit is reached"]
+        await small.append([b"x"])
+        assert await vitals.obstacles() == []
