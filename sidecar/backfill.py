@@ -86,7 +86,7 @@ class Backfill:
             started = time.monotonic()
             cluster_uid = await self._cluster_uid()
             self._ledger.of_cluster(cluster_uid)
-            number = await self._ledger.begin_backfill(asked_by)
+            number = await self._begun(asked_by)
             _log.info("backfill_started", run=number, asked_by=asked_by)
             await self._list(number, asked_by, cluster_uid)
             done = await self._delivered(number)
@@ -101,6 +101,16 @@ class Backfill:
                 seconds=round(time.monotonic() - started, 2),
             )
             return done
+
+    async def _begun(self, asked_by: str) -> int:
+        try:
+            return await self._ledger.begin_backfill(asked_by)
+        except Unavailable as error:
+            waiting = (await self._depth()).facts
+            raise Unavailable(
+                f"{error}. The backfill has not begun; {waiting} facts wait in the spool and will be delivered",
+                error.retry_after,
+            ) from error
 
     async def _list(self, number: int, asked_by: str, cluster_uid: str) -> None:
         first = None

@@ -10,12 +10,18 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import hypothesis
 import pytest
 
 from sidecar.demo.postgres import embedded_postgres
 from sidecar.migrate import migrate
 
 Databases = Callable[[], AbstractAsyncContextManager[str]]
+
+# A property fails by what it finds, never because the machine was busy: by default an example may take 200 ms, and
+# making them a second.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 
 def _database(server: str, name: str) -> str:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from sidecar.answers import Page
-from sidecar.backfill import Backfill
+from sidecar.backfill import DELIVERY_PATIENCE, Backfill
 from sidecar.errors import AlreadyRunning, Misconfigured, Unavailable
 from sidecar.facts import AnyFact, Began, Removal, Seen, encode
 from sidecar.flush import Flush
@@ -102,7 +102,7 @@ class Replica:
         while (await self.spool.depth()).facts:
             assert await self.flush.once()
 
-    def backfill(self, cluster: Cluster) -> Backfill:
+    def backfill(self, cluster: Cluster, patience: float | None = DELIVERY_PATIENCE) -> Backfill:
         return Backfill(
             cluster,
             cluster.uid,
@@ -111,6 +111,7 @@ class Replica:
             ORG_LABEL,
             self.spool.depth,
             lambda examined, total: self.told.append((examined, total)),
+            patience,
         )
 
     async def run(self, cluster: Cluster) -> BackfillRun:
@@ -246,6 +247,18 @@ async def test_a_moment_without_postgres_does_not_end_a_run_that_waits_for_its_d
     assert not away
 
 
+async def test_a_postgres_that_is_too_slow_is_said_with_what_waits_and_a_later_run_counts_for_itself(one, sql) -> None:
+    await one.store(BEGAN)
+    slow = one.backfill(Cluster(item(1, 7, ["a", "b"])), patience=0.1)  # nobody flushes meanwhile
+    with pytest.raises(Unavailable, match="5 facts wait in the spool and will be delivered") as raised:
+        await slow.run("test")
+    assert raised.value.retry_after
+    assert not slow.running
+    await one.settle()
+    assert len(await rows(sql)) == 2
+    assert counts(await one.run(Cluster(item(1, 7, ["a", "b"])))) == (1, 0, 0, 0)
+
+
 async def test_progress_is_told_page_by_page(one) -> None:
     await one.run(Cluster(*(item(n, 1, []) for n in range(5)), size=2))
     assert one.told == [(2, 5), (4, 5), (5, 5)]
@@ -312,6 +325,7 @@ async def test_a_second_run_at_the_same_time_is_refused(one) -> None:
 
 async def test_without_postgres_a_run_says_so_at_once_and_lists_nothing(tmp_path) -> None:
     async with replica(tmp_path / "away.db", "postgresql://nobody@127.0.0.1:9/nothing") as away:
-        with pytest.raises(Unavailable, match="Postgres"):
+        await away.store(BEGAN)
+        with pytest.raises(Unavailable, match=r"Postgres does not answer: .* 1 facts wait in the spool"):
             await away.backfill(Cluster(item(1, 1, ["a"]))).run("test")
-        assert (await away.spool.depth()).facts == 0
+        assert (await away.spool.depth()).facts == 1

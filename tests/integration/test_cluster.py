@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import ssl
 import stat
 import sys
@@ -240,6 +241,19 @@ async def test_a_stream_that_is_closed_from_beside_wakes_its_reader(server, clus
         stream.close()
         with pytest.raises(Unavailable):
             await asyncio.wait_for(reading, 10)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="elsewhere than on Linux the system's own times hold")
+async def test_the_kernel_finds_out_in_a_minute_that_a_peer_has_vanished(server, cluster):
+    async with cluster.watch("5", 300) as stream:
+        await server.watch()
+        made = stream._response.connection.transport.get_extra_info("socket")
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        idle, pause, probes = (
+            made.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+        assert idle + pause * probes == 60
 
 
 async def test_an_error_of_the_one_who_reads_is_not_taken_for_the_streams(cluster):

@@ -8,6 +8,7 @@ import pytest
 
 from sidecar.attribution import Claims
 from sidecar.cluster import Cluster
+from sidecar.errors import SpoolFull
 from sidecar.flush import Flush
 from sidecar.ledger import Ledger
 from sidecar.metrics import Metrics
@@ -15,9 +16,15 @@ from sidecar.recorder import Recorder
 from sidecar.settings import Settings
 from sidecar.spool import Spool
 from sidecar.vitals import Vitals
+from sidecar.watch import Standing
+from sidecar.watch.situations import Listing
 from sidecar.web.certificate import ServingCertificate
 
 NOWHERE = "postgresql://nobody@127.0.0.1:9/nothing"
+
+
+def no_certificate(folder: Path) -> ServingCertificate:
+    return ServingCertificate(folder / "tls.crt", folder / "tls.key")
 
 
 @pytest.fixture
@@ -35,8 +42,7 @@ async def parts(spool: Spool, tmp_path: Path) -> AsyncIterator[tuple[Vitals, Flu
     flush = Flush(spool, ledger)
     cluster = Cluster.__new__(Cluster)  # never asked here
     recorder = Recorder(settings, spool, ledger, cluster, flush, Claims())
-    certificate = ServingCertificate(tmp_path / "tls.crt", tmp_path / "tls.key")
-    yield Vitals(spool, flush, recorder, certificate, Metrics()), flush
+    yield Vitals(spool, flush, recorder, no_certificate(tmp_path), Metrics()), flush
     await ledger.close()
 
 
@@ -63,3 +69,38 @@ async def test_a_delivery_that_never_ends_is_an_illness(parts) -> None:
     flush.busy_since = time.monotonic() - 301
     (ailment,) = await vitals.ailments()
     assert "delivery" in ailment
+
+
+class Watched(Recorder):
+    """A recorder whose watch stands where a test says."""
+
+    def __init__(self) -> None:
+        self.stands = Standing(Listing(None, "first"))
+
+    @property
+    def standing(self) -> Standing:
+        return self.stands
+
+
+async def test_a_watch_whose_loops_stand_still_is_an_illness_unless_the_spool_is_full(spool, parts, tmp_path) -> None:
+    _, flush = parts
+    recorder = Watched()
+    vitals = Vitals(spool, flush, recorder, no_certificate(tmp_path), Metrics())
+    assert await vitals.ailments() == []
+    recorder.stands.turned_at -= 181
+    (ailment,) = await vitals.ailments()
+    assert "the watch has not turned for 18" in ailment
+    recorder.stands.paused = True  # it waits for room, which a restart would not bring
+    assert await vitals.ailments() == []
+
+
+async def test_a_full_spool_is_an_obstacle_and_no_illness(tmp_path, parts) -> None:
+    _, flush = parts
+    async with Spool.open(tmp_path / "small.db", 2**18) as small:
+        vitals = Vitals(small, flush, Watched(), no_certificate(tmp_path), Metrics())
+        with pytest.raises(SpoolFull):
+            await small.append([b"x" * 2**19])
+        full = "the spool takes nothing: its disk is full, or its limit is reached"
+        assert full in await vitals.obstacles()
+        await small.append([b"x"])
+        assert full not in await vitals.obstacles()

@@ -13,7 +13,7 @@ Away = tuple[datetime, datetime]
 
 # A change that the stream told "as it happened" is told milliseconds later; this allows for busy cores, and
 # is still far from what a sidecar that was away would be late by.
-_LIVE = timedelta(seconds=5)
+_LIVE = timedelta(seconds=20)
 
 _QUERIES = {
     "observations": "SELECT * FROM ledger.observations",

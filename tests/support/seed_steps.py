@@ -165,4 +165,4 @@ def _time(text: str) -> datetime:
 
 def _later(moment: datetime) -> datetime:
     """Until when a live stream on a busy machine has surely delivered what was committed at `moment`."""
-    return moment + timedelta(seconds=5)
+    return moment + timedelta(seconds=20)

@@ -38,8 +38,8 @@ class Watches:
         future = str(version_of(created) + 1_000_000)
         present = created["metadata"]["resourceVersion"]
         async with (
-            api.tenants.watch(resourceVersion=future, timeoutSeconds="3", allowWatchBookmarks="true") as ahead,
-            api.tenants.watch(resourceVersion=present, timeoutSeconds="3", allowWatchBookmarks="true") as healthy,
+            api.tenants.watch(resourceVersion=future, timeoutSeconds="6", allowWatchBookmarks="true") as ahead,
+            api.tenants.watch(resourceVersion=present, timeoutSeconds="6", allowWatchBookmarks="true") as healthy,
         ):
             changed = await api.tenants.merge("acme", {"spec": {"packages": []}})
             assert await next_event(healthy, "MODIFIED") == changed
@@ -51,7 +51,7 @@ class Watches:
         created = await api.tenants.create("acme", "jitsi")
         async with api.tenants.watch(
             resourceVersion=created["metadata"]["resourceVersion"],
-            timeoutSeconds="3",
+            timeoutSeconds="6",
             allowWatchBookmarks="true",
         ) as watch:
             changed = await api.tenants.merge("acme", {"spec": {"packages": []}})
@@ -67,8 +67,8 @@ class Watches:
     async def test_a_watch_without_bookmarks_gets_none(self, api: Api):
         version = await api.tenants.version()
         async with (
-            api.tenants.watch(resourceVersion=version, timeoutSeconds="3") as plain,
-            api.tenants.watch(resourceVersion=version, timeoutSeconds="3", allowWatchBookmarks="true") as marked,
+            api.tenants.watch(resourceVersion=version, timeoutSeconds="6") as plain,
+            api.tenants.watch(resourceVersion=version, timeoutSeconds="6", allowWatchBookmarks="true") as marked,
         ):
             created = await api.tenants.create("acme")
             assert await next_event(plain, "ADDED") == await next_event(marked, "ADDED") == created
