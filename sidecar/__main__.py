@@ -9,6 +9,7 @@ import getpass
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 
 import structlog
 
@@ -97,6 +98,24 @@ async def _timeline(settings: Settings, arguments: argparse.Namespace) -> int:
     return 0 if found else 1
 
 
+async def _certificates(settings: Settings, arguments: argparse.Namespace) -> int:
+    from sidecar import certificates  # noqa: PLC0415 - as above
+
+    if arguments.dir is not None:
+        certificates.write(arguments.dir, arguments.host, print)
+        return 0
+    complete = await certificates.keep(
+        settings.kubeconfig,
+        namespace=arguments.namespace,
+        secret=arguments.secret,
+        service=arguments.service,
+        webhook=arguments.webhook,
+        hosts=arguments.host,
+        say=print,
+    )
+    return 0 if complete else 1
+
+
 async def _demo(_: Settings, arguments: argparse.Namespace) -> int:
     from sidecar.demo.story import tell  # noqa: PLC0415 - nothing else needs the demo's parts
 
@@ -142,11 +161,42 @@ def _parser() -> argparse.ArgumentParser:
     ingest.add_argument("files", nargs="+", metavar="FILE", help="JSON lines; .gz is unpacked, - is standard input")
     timeline = command("timeline", _timeline, "print who changed what in the tenants of a name, and when")
     timeline.add_argument("name", metavar="NAME", help="the tenant's name")
+    _add_certificates(command("certificates", _certificates, "make and renew the certificates of the TLS port"))
     demo = command("demo", _demo, "tell the main story on embedded parts")
     demo.set_defaults(needs_database=False)
     demo.add_argument("--fast", action="store_true", help="without pauses")
     demo.add_argument("--keep", action="store_true", help="leave it running afterwards")
     return parser
+
+
+def _add_certificates(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(needs_database=False)
+    parser.add_argument(
+        "--dir", type=Path, metavar="DIR", help="write ca.crt, tls.crt and tls.key for this machine there; no cluster"
+    )
+    parser.add_argument("--namespace", metavar="NS", help="of the Secrets and the Service (default: this pod's)")
+    parser.add_argument(
+        "--secret",
+        default="billing-sidecar-tls",
+        metavar="NAME",
+        help="that the servers mount; NAME-ca has the CA's key (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--service", default="billing-sidecar", metavar="NAME", help="that the API server calls (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--webhook",
+        default="billing-sidecar",
+        metavar="NAME",
+        help="ValidatingWebhookConfiguration whose caBundle is kept (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        metavar="NAME_OR_IP",
+        help="one more name or address that the certificate bears; may be repeated",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,5 +2,6 @@
 
 from sidecar.cluster.client import Cluster
 from sidecar.cluster.reviews import Identity, Reviews
+from sidecar.cluster.tls_objects import Registration, StoredSecret, TlsObjects
 
-__all__ = ["Cluster", "Identity", "Reviews"]
+__all__ = ["Cluster", "Identity", "Registration", "Reviews", "StoredSecret", "TlsObjects"]

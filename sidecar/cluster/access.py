@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Protocol
 
 from sidecar.errors import Misconfigured, Unavailable
+from sidecar.stamps import stamps
 
 _EXPIRY_MARGIN = timedelta(minutes=5)  # as kubernetes_asyncio's own EXPIRY_SKEW_PREVENTION_DELAY
 _REFUSED_PAUSE = 10.0
@@ -87,7 +88,7 @@ class AccessReader:
         return f"kubeconfig {self._kubeconfig}" if self._kubeconfig else "the in-cluster configuration"
 
     def _outdated(self) -> bool:
-        if self._stamps != _stamps(self._files):
+        if self._stamps != stamps(self._files):
             return True
         if self._expires is not None and datetime.now(UTC) >= self._expires - _EXPIRY_MARGIN:
             return True
@@ -105,12 +106,12 @@ class AccessReader:
             sources, self._expires = await _load_kubeconfig(kubernetes.config, configuration, self._kubeconfig)
         tls_files = [f for f in (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file) if f]
         # Taken before the certificates are read: a change in between is then found the next time.
-        tls_stamps = (*_stamps(tuple(tls_files)), configuration.verify_ssl)
+        tls_stamps = (*stamps(tls_files), configuration.verify_ssl)
         # The same context, if nothing changed: connections that are open can be used again.
         kept = self._access.tls if self._access is not None and tls_stamps == self._tls_stamps else None
         tls = kept or _tls(configuration)
         self._files, self._tls_stamps = (*sources, *tls_files), tls_stamps
-        self._stamps = _stamps(self._files)
+        self._stamps = stamps(self._files)
         self._read_at, self._doubted = read_at, False
         authorization = configuration.api_key.get("BearerToken")
         return Access(
@@ -155,16 +156,3 @@ def _tls(configuration: _Configuration) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _stamps(files: tuple[str, ...]) -> tuple[object, ...]:
-    """What changes when one of these files does. Secret volumes swap a symlink: stat follows it."""
-    stamps: list[object] = []
-    for file in files:
-        try:
-            stat = Path(file).stat()
-        except FileNotFoundError:
-            stamps.append((file, None))
-        else:
-            stamps.append((file, stat.st_ino, stat.st_mtime_ns, stat.st_size))
-    return tuple(stamps)

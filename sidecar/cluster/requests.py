@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import aiohttp
 import msgspec
@@ -24,6 +24,14 @@ _RETRY_AFTER_MOST = 300.0  # seconds; the API server says 1 to 32, and no proxy 
 _READ_BUFFER = 256 * 2**10
 """Bytes; aiohttp stops reading the socket at twice this. It is all that waits in memory while a batch is
 being stored: some 500 events of 1 KB, one batch more."""
+
+
+class _Written(NamedTuple):
+    """What a request sends along."""
+
+    method: str
+    media_type: str
+    content: bytes
 
 
 class Oversized(SidecarError):
@@ -65,13 +73,11 @@ class Requests:
 
         Raises `Answered` for any other status, `Unavailable` when there is no answer or one that is too large.
         """
-        limits = aiohttp.ClientTimeout(total=seconds)
-        with _translated(what):
-            response = await self._send(path, {}, limits, what, content)
-            body = await _bounded_or_closed(response, most)
-        if body is None:
-            raise Unavailable(f"{what}: the answer is above {most} bytes")
-        return body
+        return await self._write(path, _Written("POST", "application/json", content), what, most, seconds)
+
+    async def patch(self, path: str, content: bytes, kind: str, what: str, most: int, seconds: float) -> bytes:
+        """As `post`; `kind` is the media type, which says how the patch is to be understood."""
+        return await self._write(path, _Written("PATCH", kind, content), what, most, seconds)
 
     @asynccontextmanager
     async def stream(self, path: str, query: dict[str, str], what: str, silence: float) -> AsyncIterator["OpenStream"]:
@@ -88,26 +94,35 @@ class Requests:
         finally:
             response.close()
 
+    async def _write(self, path: str, written: _Written, what: str, most: int, seconds: float) -> bytes:
+        limits = aiohttp.ClientTimeout(total=seconds)
+        with _translated(what):
+            response = await self._send(path, {}, limits, what, written)
+            body = await _bounded_or_closed(response, most)
+        if body is None:
+            raise Unavailable(f"{what}: the answer is above {most} bytes")
+        return body
+
     async def _send(
         self,
         path: str,
         query: dict[str, str],
         limits: aiohttp.ClientTimeout,
         what: str,
-        content: bytes | None = None,
+        written: _Written | None = None,
     ) -> aiohttp.ClientResponse:
-        """The answer, once it has begun with success. `content`: JSON to POST; None: a GET."""
+        """The answer, once it has begun with success. `written`: what to send; None: a GET."""
         access = await self._access.present()
         headers = {"Accept": "application/json"}
         if access.authorization:
             headers["Authorization"] = access.authorization
-        if content is not None:
-            headers["Content-Type"] = "application/json"
+        if written is not None:
+            headers["Content-Type"] = written.media_type
         response = await self._session.request(
-            "GET" if content is None else "POST",
+            "GET" if written is None else written.method,
             access.host + path,
             params=query,
-            data=content,
+            data=None if written is None else written.content,
             headers=headers,
             timeout=limits,
             # With each request rather than with the session: a new CA, token or server counts from the next
@@ -117,7 +132,7 @@ class Requests:
             proxy=access.proxy,
             allow_redirects=False,  # the API server has none; a proxy's login page is no answer
         )
-        if response.status == 200 or (response.status == 201 and content is not None):
+        if response.status == 200 or (response.status == 201 and written is not None):
             return response
         try:
             refusal = await _refusal(response, what)
@@ -220,7 +235,7 @@ async def _refusal(response: aiohttp.ClientResponse, what: str) -> Answered:
         status = _Status(message=body[:500].decode(errors="replace").strip())
     said = {
         401: f"{what}: the API server does not know our credentials",
-        403: f"{what}: we lack this right, a ClusterRole must grant it to our ServiceAccount",
+        403: f"{what}: we lack this right, a Role or ClusterRole must grant it to our ServiceAccount",
     }.get(response.status, f"{what} was refused")
     after = response.headers.get("Retry-After", "")
     return Answered(
