@@ -1,13 +1,16 @@
 """What `manifests/` says, as kubectl renders it."""
 
+import json
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.support.assets import asset
+from tests.support.kubectl import Kubectl
 
 Json = dict[str, Any]
 
@@ -37,3 +40,19 @@ def collection(body: Json) -> str:
     plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
     namespace = body["metadata"].get("namespace")
     return f"{root}/namespaces/{namespace}/{plural}" if namespace else f"{root}/{plural}"
+
+
+def apply(kubectl: Kubectl, folder: str | Path) -> str:
+    """Apply a folder as docs/deploy.md says; returns what kubectl says."""
+    return kubectl("apply", "--server-side", "--validate=strict", "-k", str(MANIFESTS / folder))
+
+
+@contextmanager
+def applied(kubectl: Kubectl, folder: str | Path) -> Iterator[str]:
+    """A folder, applied; gives what kubectl said. At the end all of it is deleted but the tenants' definition."""
+    try:
+        yield apply(kubectl, folder)
+    finally:
+        objects = [each for each in rendered(folder) if each["kind"] != "CustomResourceDefinition"]
+        given = "\n---\n".join(map(json.dumps, objects))
+        kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", given=given)
