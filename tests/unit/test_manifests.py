@@ -11,7 +11,7 @@ import yaml
 
 from sidecar import service
 from sidecar.settings import REQUIRED, Settings
-from sidecar.web import server
+from sidecar.web import server, webhooks
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
@@ -132,7 +132,8 @@ def test_the_grace_period_holds_the_last_requests_and_the_last_flush(component: 
     """`before`: seconds that the portal's own containers may take, by Kubernetes' default."""
     pod = document("components", component, "deployment.yaml")["spec"]["template"]["spec"]
     spare = 5  # to close what is open, and for a busy node
-    assert pod["terminationGracePeriodSeconds"] >= before + server._LAST_SECONDS + service._LAST_FLUSH + spare
+    needed = webhooks._LAST_SECONDS + server._LAST_SECONDS + service._LAST_FLUSH
+    assert pod["terminationGracePeriodSeconds"] >= before + needed + spare
 
 
 @BOTH
