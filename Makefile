@@ -10,10 +10,10 @@ export UV_PYTHON_DOWNLOADS := never
 export KUBEBUILDER_ASSETS ?= $(CACHE)/envtest/1.36.3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check fix e2e envtest bench
+.PHONY: help demo run test check fix e2e envtest bench requirements
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -52,6 +52,15 @@ envtest: $(VENV)/.ready ## build kube-apiserver, etcd and kubectl once, unless K
 
 e2e: envtest ## the same story on a real kube-apiserver, etcd and Postgres
 	@$(RUN)python -m pytest tests/e2e $(ARGS)
+
+# Keeps the versions that are there as long as pyproject.toml allows them (ARGS=--upgrade: takes the newest).
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --custom-compile-command 'make requirements' $(ARGS)
+
+requirements: | $(UV) ## pin what the image installs, by hash: requirements.txt, requirements-build.txt
+	@$(COMPILE) --output-file requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(COMPILE) --output-file requirements-build.txt -
 
 bench: $(VENV)/.ready ## measure, print a table, write bench/results/
 	@$(RUN)python -m bench $(ARGS)

@@ -214,7 +214,8 @@ def _translated(connection: asyncpg.Connection, doing: str) -> Iterator[None]:
     except asyncpg.InsufficientPrivilegeError as error:
         raise Misconfigured(
             f"The database role lacks a right for {doing}: {error}. Make it the owner of the database, or "
-            "GRANT it CREATE on the database and on schema public, and start again."
+            "GRANT it CREATE on the database and on schema public, and start again. (A role that only records gets its "
+            "rights by manifests/database/writer.sql.)"
         ) from error
     except asyncpg.PostgresError as error:
         raise Misconfigured(f"Postgres refused {doing}: {error}") from error

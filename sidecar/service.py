@@ -32,7 +32,8 @@ from sidecar.web.routing import Parts
 from sidecar.web.server import serving
 from sidecar.web.webhooks import Webhooks
 
-# Seconds for the last flush after SIGTERM. Kubernetes kills after 30 s (terminationGracePeriodSeconds).
+# Seconds for the last flush after SIGTERM, when the requests under way have ended (5 s and 12 s at most). Kubernetes
+# kills later than that: terminationGracePeriodSeconds in manifests/.
 _LAST_FLUSH = 10.0
 
 _log = structlog.get_logger()

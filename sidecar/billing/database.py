@@ -9,7 +9,7 @@ from asyncpg.pool import PoolConnectionProxy
 from msgspec import Struct
 
 from sidecar.billing import statements
-from sidecar.errors import Unavailable
+from sidecar.errors import Misconfigured, Unavailable
 from sidecar.migrate import migrate
 
 # The API serves people and the portal's back end, a few requests a second; more wait for their turn. Each replica
@@ -95,7 +95,8 @@ class Database:
         """A transaction that may write; committed at the end of the block.
 
         Raises `Unavailable` when Postgres is away, busy, or the answer to the COMMIT was lost; `Misconfigured`
-        when it is not the database of this release; asyncpg's own errors for statements that can never work.
+        when it is not the database of this release, or the role lacks a right; asyncpg's own errors for statements
+        that can never work.
         """
         with _translated():
             async with self._pool.acquire(timeout=_PATIENCE) as connection, connection.transaction():
@@ -122,6 +123,11 @@ async def _migrated(connection: asyncpg.Connection) -> None:
 def _translated() -> Iterator[None]:
     try:
         yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Misconfigured(
+            f"The database role lacks a right: {error}. Grant it what manifests/database/writer.sql says (again, after "
+            "a migration), or make it the owner of the tables."
+        ) from error
     except asyncpg.PostgresError as error:
         if error.sqlstate is None or error.sqlstate[:2] in _OURS:
             raise

@@ -29,7 +29,7 @@ _IDLE_SECONDS = 30.0
 _LINGER_SECONDS = 2.0
 
 # Seconds for requests that run when the server stops: a statement's limit in Postgres is 10, and Kubernetes kills
-# 30 s after SIGTERM. A backfill that takes longer is cut; what it has handed to the spool is delivered all the same.
+# some time later. A backfill that takes longer is cut; what it has handed to the spool is delivered all the same.
 _LAST_SECONDS = 12.0
 
 _BY = web.RequestKey("by", str)

@@ -1,4 +1,4 @@
-"""How the sidecar is let in: a ServiceAccount with the least rights, and tokens that change while it runs."""
+"""How the sidecar is let in: by a token of its ServiceAccount, which changes while it runs."""
 
 import asyncio
 import base64
@@ -6,21 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.support.envtest import Kubernetes
+from tests.support.envtest import SIDECAR_ACCOUNT, Kubernetes
 from tests.support.stage import Stage
 
-ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-# All that it may ask for, beside what everybody may: to discover which resources there are.
-RULES = [
-    {"apiGroups": ["pieced.ch"], "resources": ["piecedtenants"], "verbs": ["get", "list", "watch"]},
-    {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
-]
 
-
-async def test_a_service_account_with_the_least_rights_is_enough_and_its_token_may_change(stage: Stage, tmp_path: Path):
+async def test_an_accounts_token_may_change_while_the_sidecar_runs(stage: Stage, tmp_path: Path):
     kubernetes, token_file = stage.kubernetes, tmp_path / "token"
-    await asyncio.to_thread(_grant, kubernetes)
     token_file.write_text(await asyncio.to_thread(_new_token, kubernetes))
     config = tmp_path / "token.kubeconfig"
     config.write_text(_kubeconfig(kubernetes, token_file))
@@ -31,7 +22,7 @@ async def test_a_service_account_with_the_least_rights_is_enough_and_its_token_m
     await stage.delivered()
 
     # As an expired one, the token of an account that is no more is refused; the new account has the same name.
-    await asyncio.to_thread(kubernetes.request, "DELETE", f"{ACCOUNTS}/billing")
+    await asyncio.to_thread(kubernetes.request, "DELETE", SIDECAR_ACCOUNT)
     token_file.write_text(await asyncio.to_thread(_new_token, kubernetes))
     await stage.restart_kubernetes()
     await stage.sidecar.logged("watch_listed", reason="expired")
@@ -43,7 +34,6 @@ async def test_a_service_account_with_the_least_rights_is_enough_and_its_token_m
 
 async def test_a_token_that_is_refused_is_read_again_when_there_is_a_better_one(stage: Stage, tmp_path: Path):
     kubernetes, token_file = stage.kubernetes, tmp_path / "token"
-    await asyncio.to_thread(_grant, kubernetes)
     token_file.write_text("of no use")
     config = tmp_path / "token.kubeconfig"
     config.write_text(_kubeconfig(kubernetes, token_file))
@@ -55,36 +45,13 @@ async def test_a_token_that_is_refused_is_read_again_when_there_is_a_better_one(
     await stage.delivered()
 
 
-def _grant(kubernetes: Kubernetes) -> None:
-    """The role and its binding, once a module."""
-    for plural, body in (
-        ("clusterroles", {"kind": "ClusterRole", "rules": RULES}),
-        (
-            "clusterrolebindings",
-            {
-                "kind": "ClusterRoleBinding",
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "billing"},
-                "subjects": [{"kind": "ServiceAccount", "name": "billing", "namespace": "default"}],
-            },
-        ),
-    ):
-        body |= {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "billing"}}
-        apply = "application/apply-patch+yaml"
-        path = f"{RBAC}/{plural}/billing?fieldManager=test"
-        kubernetes.request("PATCH", path, body, content_type=apply)
-
-
 def _new_token(kubernetes: Kubernetes) -> str:
-    """A short-lived token of the account, which is made if it is not there."""
-    account: dict[str, Any] = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "billing"}}
+    """A short-lived token of the sidecar's account, which is made if it is not there."""
+    account: dict[str, Any] = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "portal"}}
     apply = "application/apply-patch+yaml"
-    kubernetes.request("PATCH", f"{ACCOUNTS}/billing?fieldManager=test", account, content_type=apply)
-    review = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {"expirationSeconds": 600},  # the least that the API server grants
-    }
-    token: str = kubernetes.request("POST", f"{ACCOUNTS}/billing/token", review)["status"]["token"]
+    kubernetes.request("PATCH", f"{SIDECAR_ACCOUNT}?fieldManager=test", account, content_type=apply)
+    asked = {"spec": {"expirationSeconds": 600}}  # the least that the API server grants
+    token: str = kubernetes.request("POST", f"{SIDECAR_ACCOUNT}/token", asked)["status"]["token"]
     return token
 
 
@@ -95,8 +62,8 @@ def _kubeconfig(kubernetes: Kubernetes, token_file: Path) -> str:
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "test", "cluster": {"server": kubernetes.url, "certificate-authority-data": ca}}],
-            "users": [{"name": "billing", "user": {"tokenFile": str(token_file)}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "billing"}}],
+            "users": [{"name": "sidecar", "user": {"tokenFile": str(token_file)}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "sidecar"}}],
             "current-context": "test",
         }
     )

@@ -59,7 +59,6 @@ def cluster(kubernetes: Kubernetes) -> Kubernetes:
     for made in (
         binding("pieced-billing-admin", "ServiceAccount", "granted"),
         binding("billing-reader", "ServiceAccount", "reader"),
-        binding("system:auth-delegator", "User", "sidecar"),
     ):
         kubernetes.request("POST", f"{RBAC}/clusterrolebindings", made)
     return kubernetes

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.demo.apiserver import Store, Webhook, kubeconfig, serving
-from tests.support.envtest import Kubernetes, asset
+from tests.support.assets import asset
+from tests.support.envtest import Kubernetes
 from tests.support.receiver import Receiver
 
 ACME = """\

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.envtest import Kubernetes, asset
+from tests.support.assets import asset
+from tests.support.envtest import Kubernetes
 from tests.support.seed import Stage, empty_database, tenant
 from tests.support.seed_steps import BEFORE, SeedSteps
 

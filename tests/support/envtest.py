@@ -3,7 +3,6 @@
 import base64
 import http.client
 import json
-import os
 import secrets
 import ssl
 from collections.abc import Iterator, Sequence
@@ -11,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.assets import asset
+from tests.support.manifests import MANIFESTS, RIGHTS, collection, rendered
 from tests.support.ports import free_ports
 from tests.support.processes import Server
 
-CRD = Path(__file__).parent / "crd.yaml"
+CRD = MANIFESTS / "components" / "crd" / "piecedtenants.yaml"
 TENANTS = "/apis/pieced.ch/v1alpha1/piecedtenants"
 
 _WATCH = f"{TENANTS}?watch=true"
@@ -26,8 +27,13 @@ USERS = {
     "bob": "",
     "carol": "",
     "controller": "",
-    "sidecar": "",
 }
+# The sidecar's account and rights are those of the manifests; it is the portal's there.
+SIDECAR = "sidecar"
+SIDECAR_ACCOUNT = "/api/v1/namespaces/portal/serviceaccounts/portal"
+_SIDECAR_RIGHTS = "examples/portal"
+# Seconds; longer than any run of the tests of one server.
+_TOKEN_SECONDS = 4 * 3600
 # kube-apiserver is ready about 8 s after its start on two idle cores; this allows for busy ones.
 _READY_SECONDS = 90.0
 
@@ -62,31 +68,11 @@ _RBAC = (
         {"apiGroups": [""], "resources": ["users"], "resourceNames": ["carol"], "verbs": ["impersonate"]},
     ),
     _binding("impersonate-carol", "alice"),
-    _role(
-        "tenant-reader",
-        {"apiGroups": ["pieced.ch"], "resources": ["piecedtenants"], "verbs": ["get", "list", "watch"]},
-        {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
-    ),
-    _binding("tenant-reader", "sidecar"),
 )
 
 
-def asset(name: str) -> Path:
-    """The binary of that name in KUBEBUILDER_ASSETS. Raises RuntimeError, saying what to do, without it."""
-    folder = os.environ.get("KUBEBUILDER_ASSETS", "")
-    path = Path(folder) / name
-    if not folder or not os.access(path, os.X_OK):
-        where = f"not in {folder}" if folder else "nowhere: KUBEBUILDER_ASSETS is not set"
-        raise RuntimeError(
-            f"The end-to-end tests need a real {name}, and it is {where}. Run `make envtest`, which builds "
-            "it (`make e2e` does that and runs the tests), or set KUBEBUILDER_ASSETS to a folder with "
-            "kube-apiserver, etcd and kubectl."
-        )
-    return path
-
-
 class Kubernetes:
-    """One etcd and one kube-apiserver, with the PiecedTenant definition and the users of `USERS`.
+    """One etcd and one kube-apiserver, with the PiecedTenant definition, the users of `USERS`, and the sidecar.
 
     Everything blocks; in async tests call it by `asyncio.to_thread`.
     """
@@ -111,14 +97,14 @@ class Kubernetes:
         return ssl.create_default_context(cafile=self.ca_file)
 
     def start(self) -> None:
-        """Start both and install the definition and the users' rights."""
+        """Start both and install the definition, the users' rights, and the sidecar's account with its rights."""
         tokens = [f'{token},{user},{user},"{USERS[user]}"' for user, token in self.tokens.items()]
         (self.folder / "tokens.csv").write_text("\n".join(tokens) + "\n")
         self.start_etcd()
         self.start_apiserver()
         for body in _RBAC:
-            plural = f"{body['kind'].lower()}s"
-            self.request("POST", f"/apis/rbac.authorization.k8s.io/v1/{plural}", body)
+            self.request("POST", collection(body), body)
+        self.tokens[SIDECAR] = self._sidecar_token()
         self.install(CRD.read_bytes())
 
     def start_apiserver(self) -> None:
@@ -139,7 +125,7 @@ class Kubernetes:
                 f"--service-account-issuer={self.url}",
                 f"--service-account-key-file={key}",
                 f"--service-account-signing-key-file={key}",
-                "--service-cluster-ip-range=10.0.0.0/24",
+                "--service-cluster-ip-range=10.96.0.0/16",  # as kind's; within kubeadm's
                 "--allow-privileged=true",
                 "--disable-admission-plugins=ServiceAccount",
                 *self._flags,
@@ -196,11 +182,21 @@ class Kubernetes:
         """Return when every user can watch tenants: not after creating or changing the definition at once."""
         # Until the definition is served it is 404 or 429; until the users' rights have got about, 403.
         self._running_apiserver().wait_until(
-            lambda: all(self._status(_WATCH, user) == 200 for user in USERS), _READY_SECONDS
+            lambda: all(self._status(_WATCH, user) == 200 for user in self.tokens), _READY_SECONDS
         )
 
+    def _sidecar_token(self) -> str:
+        """Create what `manifests/` says of accounts and rights, and get a token as a pod would."""
+        self.request("POST", "/api/v1/namespaces", {"metadata": {"name": "portal"}})
+        for body in rendered(_SIDECAR_RIGHTS):
+            if body["kind"] in RIGHTS:
+                self.request("POST", collection(body), body)
+        asked = {"spec": {"expirationSeconds": _TOKEN_SECONDS}}
+        token: str = self.request("POST", f"{SIDECAR_ACCOUNT}/token", asked)["status"]["token"]
+        return token
+
     def kubeconfig(self, user: str) -> Path:
-        """A kubeconfig file (JSON, which YAML includes) for that user."""
+        """A kubeconfig file (JSON, which YAML includes) for that user, or for the sidecar."""
         ca = base64.b64encode(self.ca_file.read_bytes()).decode()
         config = {
             "apiVersion": "v1",

@@ -5,7 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.envtest import asset
+from tests.support.assets import asset
 
 
 @dataclass(frozen=True)

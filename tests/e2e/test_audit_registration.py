@@ -1,0 +1,130 @@
+"""The audit log, sent by a kube-apiserver that was given the flags and files of components/audit/control-plane.
+
+Two things are other than there: the folder, and the address, because there is no Service network here. The name in the
+certificate is the Service's, as in a cluster.
+"""
+
+import json
+import shutil
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.envtest import TENANTS, Kubernetes, running_kubernetes
+from tests.support.manifests import MANIFESTS, Json, rendered
+from tests.support.tenants import MERGE, tenant
+from tests.support.waiting import until
+
+FILES = MANIFESTS / "components" / "audit" / "control-plane"
+ON_HOST = "/etc/kubernetes/billing-sidecar"
+CERTIFICATE = Path(__file__).parents[1] / "data" / "tls" / "in-cluster.pem"  # the Service's name; its own CA
+TOKEN = "of-the-audit-log"  # noqa: S105 - of this test alone
+
+
+class Sink:
+    """Takes what is POSTed over TLS: `received` has path, Authorization and body of each request."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, str | None, Json]] = []
+        received = self.received
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                received.append((self.path, self.headers["Authorization"], body))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """A request is in `received`."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(CERTIFICATE)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port: int = self._server.server_address[1]
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
+
+    def events(self) -> list[Json]:
+        """All audit events so far."""
+        return [event for _, _, body in self.received for event in body["items"]]
+
+
+def flags(folder: Path) -> list[str]:
+    """The API server's flags of kubeadm.yaml, with the files in `folder`."""
+    arguments = yaml.safe_load((FILES / "kubeadm.yaml").read_text())["apiServer"]["extraArgs"]
+    return [f"--{each['name']}={each['value']}".replace(ON_HOST, str(folder)) for each in arguments]
+
+
+@pytest.fixture
+def audited(tmp_path: Path) -> Iterator[tuple[Kubernetes, Sink]]:
+    """An API server that sends its audit log to a sink."""
+    sink = Sink()
+    host = tmp_path / "host"
+    host.mkdir()
+    shutil.copy(FILES / "policy.yaml", host)
+    (host / "token").write_text(f"{TOKEN}\n")
+    shutil.copy(CERTIFICATE, host / "ca.crt")
+    kubeconfig = (FILES / "kubeconfig.yaml").read_text()
+    address = "https://10.96.0.80:8443"
+    assert address in kubeconfig
+    moved = kubeconfig.replace(address, f"https://127.0.0.1:{sink.port}").replace(ON_HOST, str(host))
+    (host / "kubeconfig.yaml").write_text(moved)
+    (tmp_path / "kubernetes").mkdir()
+    with sink.serving(), running_kubernetes(tmp_path / "kubernetes", flags(host)) as kubernetes:
+        yield kubernetes, sink
+
+
+async def test_the_files_make_the_api_server_send_whole_changes_of_tenants_with_the_token(
+    audited: tuple[Kubernetes, Sink],
+):
+    kubernetes, sink = audited
+    kubernetes.request("POST", TENANTS, tenant("acme", "jitsi"), user="alice")
+    kubernetes.request("GET", f"{TENANTS}/acme", user="bob")
+    status: Any = {"status": {"phase": "Ready"}}
+    kubernetes.request("PATCH", f"{TENANTS}/acme/status", status, user="controller", content_type=MERGE)
+    kubernetes.request("POST", "/api/v1/namespaces", {"metadata": {"name": "other"}})
+    kubernetes.request("DELETE", f"{TENANTS}/acme", user="carol")
+
+    async def deleted() -> bool:
+        return any(event["verb"] == "delete" for event in sink.events())
+
+    await until(deleted, "the deletion never came")
+    # The API server adds how long it waits, /audit?timeout=30s; that is no part of the path.
+    called = {(path.partition("?")[0], authorization) for path, authorization, _ in sink.received}
+    assert called == {("/audit", f"Bearer {TOKEN}")}
+    assert [(event["user"]["username"], event["verb"]) for event in sink.events()] == [
+        ("alice", "create"),
+        ("carol", "delete"),
+    ]
+    created, _ = sink.events()
+    assert (created["level"], created["stage"]) == ("RequestResponse", "ResponseComplete")
+    assert created["responseObject"]["spec"] == {"packages": ["jitsi"]}
+
+
+def test_the_example_has_the_address_and_the_token_that_the_files_name():
+    objects = {each["kind"]: each for each in rendered("examples/standalone")}
+    server = yaml.safe_load((FILES / "kubeconfig.yaml").read_text())["clusters"][0]["cluster"]["server"]
+    assert objects["Service"]["spec"]["clusterIP"] in server
+    assert objects["ConfigMap"]["data"]["SIDECAR_AUDIT_TOKEN_FILE"] == "/etc/sidecar/tokens/audit"  # noqa: S105

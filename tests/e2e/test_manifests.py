@@ -1,0 +1,177 @@
+"""The manifests on a real API server: rendered, and applied with strict validation.
+
+There are no nodes, no controllers and no Service network: nothing here says that a pod starts.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.settings import Settings
+from tests.support.envtest import Kubernetes
+from tests.support.kubectl import Kubectl
+from tests.support.manifests import MANIFESTS, Json, applied, apply, collection, of_kind, rendered
+
+EXAMPLES = sorted(path.parent.name for path in (MANIFESTS / "examples").glob("*/kustomization.yaml"))
+COMPONENTS = sorted(path.parent.name for path in (MANIFESTS / "components").glob("*/kustomization.yaml"))
+
+# What others define, in examples and in components/cert-manager: plural, kind, group, version. Their definitions here
+# are stand-ins that take any content; what is applied under them is checked as YAML and no further.
+STAND_INS = (
+    ("issuers", "Issuer", "cert-manager.io", "v1"),
+    ("certificates", "Certificate", "cert-manager.io", "v1"),
+    ("clusters", "Cluster", "postgresql.cnpg.io", "v1"),
+    ("applications", "Application", "argoproj.io", "v1alpha1"),
+)
+
+Kustomization = Callable[..., Path]
+
+
+def stand_in(plural: str, kind: str, group: str, version: str) -> Json:
+    """A definition that takes any content."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": plural, "kind": kind, "singular": kind.lower()},
+            "versions": [
+                {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}},
+            ],
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def kubectl(kubernetes: Kubernetes) -> Kubectl:
+    """As an administrator of a cluster that has what the examples ask for."""
+    kubectl = Kubectl(kubernetes.kubeconfig("admin"))
+    for each in STAND_INS:
+        kubernetes.request("POST", collection(stand_in(*each)), stand_in(*each))
+    names = [f"customresourcedefinition/{plural}.{group}" for plural, _, group, _ in STAND_INS]
+    kubectl("wait", "--for=condition=Established", *names)
+    kubectl("create", "namespace", "argocd")
+    kubectl("label", "namespace", "portal", "pod-security.kubernetes.io/enforce=restricted")
+    return kubectl
+
+
+@pytest.fixture
+def kustomization(tmp_path: Path) -> Kustomization:
+    """Makes folders with a kustomization of the base and some components, as in somebody's gitops repository."""
+
+    def made(*components: str, resources: tuple[str, ...] = ("base",), **more: Any) -> Path:
+        folder = tmp_path / ("-".join(components) or "base")
+        folder.mkdir()
+        root = os.path.relpath(MANIFESTS, folder)
+        content = {
+            "resources": [f"{root}/{each}" for each in resources],
+            "components": [f"{root}/components/{each}" for each in components],
+            **more,
+        }
+        (folder / "kustomization.yaml").write_text(json.dumps(content))
+        return folder
+
+    return made
+
+
+def pod_templates(objects: list[Json]) -> Iterator[Json]:
+    """The pod template of each workload."""
+    for each in objects:
+        spec = each.get("spec", {})
+        template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+        if each["kind"] in ("Deployment", "Job", "CronJob"):
+            yield template
+
+
+def test_every_component_is_in_an_example():
+    used = "".join((MANIFESTS / "examples" / each / "kustomization.yaml").read_text() for each in EXAMPLES)
+    assert [each for each in COMPONENTS if f"components/{each}" not in used] == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_can_be_applied_and_applied_again(kubectl: Kubectl, kubernetes: Kubernetes, example: str):
+    folder = f"examples/{example}"
+    objects = rendered(folder)
+
+    def generations() -> list[Any]:
+        paths = [f"{collection(each)}/{each['metadata']['name']}" for each in objects]
+        return [kubernetes.request("GET", path)["metadata"].get("generation") for path in paths]
+
+    with applied(kubectl, folder) as said:
+        assert said.count("serverside-applied") == len(objects)
+        before = generations()
+        apply(kubectl, folder)
+        assert generations() == before
+
+
+@pytest.mark.usefixtures("kubectl")  # whose namespace enforces the strictest of the Pod Security Standards
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_pods_are_let_in_by_the_restricted_standard(kubernetes: Kubernetes, example: str):
+    for template in pod_templates(rendered(f"examples/{example}")):
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": template["spec"]}
+        kubernetes.request("POST", "/api/v1/namespaces/portal/pods?dryRun=All", pod)
+
+
+@pytest.mark.usefixtures("kubectl")
+def test_other_pods_are_refused_by_that_standard(kubernetes: Kubernetes):
+    pod = {"metadata": {"name": "probe"}, "spec": {"containers": [{"name": "any", "image": "any"}]}}
+    with pytest.raises(RuntimeError, match="violates PodSecurity"):
+        kubernetes.request("POST", "/api/v1/namespaces/portal/pods?dryRun=All", pod)
+
+
+@pytest.mark.parametrize("certificates", ["self-signed", "cert-manager"])
+def test_standalone_needs_no_volume_of_its_own(kubectl: Kubectl, kustomization: Kustomization, certificates: str):
+    with applied(kubectl, kustomization("standalone", certificates)) as said:
+        assert "deployments/billing-sidecar serverside-applied" in said.replace(".apps", "s")
+
+
+def test_the_settings_of_the_examples_are_accepted():
+    for example in ("portal", "standalone"):
+        (settings,) = (each for each in rendered(f"examples/{example}") if each["kind"] == "ConfigMap")
+        read = Settings.from_environment({"DATABASE_URL": "postgresql://portal@db/portal", **settings["data"]})
+        assert (read.audit_token_file is not None) == (example == "standalone")
+
+
+def test_rights_are_for_the_names_that_are_written():
+    """Kustomize changes names in the rules of roles too, when a ConfigMap or Secret of that name gets its hash."""
+    names = {"kube-system", "billing-sidecar", "billing-sidecar-tls", "billing-sidecar-tls-ca"}
+    for example in ("portal", "standalone"):
+        roles = [each for each in rendered(f"examples/{example}") if each["kind"] in ("Role", "ClusterRole")]
+        assert {name for role in roles for rule in role["rules"] for name in rule.get("resourceNames", [])} <= names
+        assert "-settings-" in json.dumps(rendered(f"examples/{example}"))
+
+
+def test_without_the_portals_deployment_the_component_refuses(kubectl: Kubectl, kustomization: Kustomization):
+    refused = kubectl.run("kustomize", str(kustomization("sidecar")))
+    assert refused.returncode != 0
+    assert "nothing selected by Deployment" in refused.stderr
+
+
+def test_another_account_of_the_portal_gets_the_rights(kustomization: Kustomization):
+    patch = {"target": {"kind": "Deployment"}, "patch": '[{"op": "replace", "path": "/%s", "value": "web"}]'}
+    patch["patch"] %= "spec/template/spec/serviceAccountName"
+    portal = kustomization(resources=("examples/portal/portal.yaml",), patches=[patch])
+    (portal / "portal.yaml").write_text((MANIFESTS / "examples" / "portal" / "portal.yaml").read_text())
+    content = json.loads((portal / "kustomization.yaml").read_text())
+    (portal / "kustomization.yaml").write_text(json.dumps(content | {"resources": ["portal.yaml"]}))
+    folder = kustomization("sidecar")
+    content = json.loads((folder / "kustomization.yaml").read_text())
+    content["resources"].append(f"../{portal.name}")
+    (folder / "kustomization.yaml").write_text(json.dumps(content))
+    assert of_kind(rendered(folder), "ClusterRoleBinding", "billing-sidecar")["subjects"] == [
+        {"kind": "ServiceAccount", "name": "web", "namespace": "portal"}
+    ]
+
+
+def test_another_namespace_is_one_line_but_for_two_names_in_the_cert_manager_component(kustomization: Kustomization):
+    folder = kustomization("standalone", "audit", "self-signed", namespace="elsewhere")
+    assert "portal" not in json.dumps(rendered(folder)).replace("portal@db", "")
+    folder = kustomization("standalone", "cert-manager", namespace="elsewhere")
+    assert json.dumps(rendered(folder)).count("portal") == 2
