@@ -162,9 +162,8 @@ async def rows(sql: asyncpg.Connection) -> list[tuple]:
 async def test_a_change_before_the_first_run_has_its_true_time_and_the_rest_is_assumed(one, sql) -> None:
     await one.store(BEGAN, seen(1, 7, "a", "b", source="list"), seen(1, 8, "a", "b", "c"))
     await one.settle()
-    cluster = Cluster(
-        item(1, 8, ["a", "b", "c"]), item(2, 3, ["x"]), item(3, 2, [], suspendedAt="2026-11-01T00:00:00Z")
-    )
+    since = NOW - timedelta(days=20)
+    cluster = Cluster(item(1, 8, ["a", "b", "c"]), item(2, 3, ["x"]), item(3, 2, [], suspendedAt=since.isoformat()))
     assert counts(await one.run(cluster)) == (3, 2, 3, 1)
     assert counts(await one.run(cluster)) == (3, 0, 0, 0)
     assert await rows(sql) == [
@@ -174,7 +173,7 @@ async def test_a_change_before_the_first_run_has_its_true_time_and_the_rest_is_a
         ("tenant-2", 3, "x", "enabled", "assumed"),
     ]
     suspended = await sql.fetchrow("SELECT occurred_at, time_source FROM ledger.suspension_events")
-    assert tuple(suspended) == (datetime(2026, 11, 1, tzinfo=UTC), "suspended_at")
+    assert tuple(suspended) == (since, "suspended_at")
     assert (await verify(sql)).differences == []
 
 
@@ -262,6 +261,14 @@ async def test_a_postgres_that_is_too_slow_is_said_with_what_waits_and_a_later_r
 async def test_progress_is_told_page_by_page(one) -> None:
     await one.run(Cluster(*(item(n, 1, []) for n in range(5)), size=2))
     assert one.told == [(2, 5), (4, 5), (5, 5)]
+
+
+async def test_ten_thousand_tenants_with_twelve_packages_each_are_delivered_before_the_answer_is_due(one) -> None:
+    packages = [f"package-{n}" for n in range(12)]
+    many = Cluster(*(item(n, 1, packages) for n in range(10_000)), size=500)
+    assert counts(await one.run(many)) == (10_000, 10_000, 120_000, 0)
+    assert one.told == [(n, 10_000) for n in range(500, 10_001, 500)]
+    assert counts(await one.run(many)) == (10_000, 0, 0, 0)
 
 
 async def test_an_unreadable_tenant_is_a_problem_by_name_and_the_others_are_done(one, sql) -> None:
