@@ -76,7 +76,8 @@ _GAPS = "SELECT from_version::text, to_version::text, from_at, to_at FROM ledger
 _HELD = "SELECT version::text, sent_at FROM ledger.censuses WHERE held ORDER BY sent_at"
 _UNSETTLED = """
 SELECT kind, count(*) AS count FROM ledger.anomalies
-WHERE kind IN ('diverged', 'set_aside', 'unreadable', 'version_ahead', 'line_too_long') GROUP BY kind ORDER BY kind
+WHERE kind IN ('diverged', 'set_aside', 'unreadable', 'version_ahead', 'line_too_long', 'watch_missed')
+GROUP BY kind ORDER BY kind
 """
 
 
