@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import stat
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -187,3 +188,36 @@ def test_the_running_sidecar_stops_at_an_address_that_is_none(tmp_path) -> None:
     )
     assert ended.returncode == 2
     assert PASSWORD not in ended.stdout + ended.stderr
+
+
+def test_certificates_in_a_folder_are_good_for_this_machine_and_made_once(tmp_path) -> None:
+    folder = tmp_path / "made" / "tls"
+    asked = ("certificates", "--dir", str(folder), "--host", "10.0.0.9", "--host", "Portal.example")
+    first = sidecar(*asked)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "for 10.0.0.9, 127.0.0.1, ::1, localhost, portal.example; it ends on " in first.stdout
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) & 0o077 for file in folder.iterdir()}
+    assert modes.keys() == {"ca.crt", "tls.crt", "tls.key"}
+    assert modes["tls.key"] == 0
+    made = {file: file.read_bytes() for file in folder.iterdir()}
+    again = sidecar(*asked)
+    assert "nothing is due before " in again.stdout
+    assert {file: file.read_bytes() for file in folder.iterdir()} == made
+    other = sidecar("certificates", "--dir", str(folder))
+    assert "the present one has other names" in other.stdout
+    assert all(file.read_bytes() != content for file, content in made.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "The namespace of the Secrets is not known, because this is no pod: say it with --namespace"),
+        (("--dir", "/dev/null/tls"), "--dir /dev/null/tls: the certificates cannot be kept there"),
+        (("--dir", "x", "--host", "*.example"), "'*.example' is neither a DNS name nor an IP address"),
+    ],
+)
+def test_certificates_that_cannot_be_are_refused_with_exit_code_2(arguments, sentence) -> None:
+    ended = sidecar("certificates", *arguments)
+    assert ended.returncode == 2
+    assert sentence in ended.stderr
+    assert "Traceback" not in ended.stderr
