@@ -65,7 +65,7 @@ class ServingCertificate:
     async def keep_current(self) -> Never:
         """Looks at the files for ever, and takes what is new and good. Ends by cancellation."""
         while True:
-            seen = stamps((self._certificate, self._key))  # before reading: a change in between is found the next time
+            seen = self._stamps()
             # What could not be read is tried again each time: the reason may have been no file's.
             if seen != self._seen or self._problem is not None:
                 await self._take(seen)
@@ -79,9 +79,14 @@ class ServingCertificate:
             self._say(f"{type(error).__name__}: {error}", changed=seen != self._seen)
         else:
             self._pair, self._problem = pair, None
-            self._first.set()
             _log.info("certificate_loaded", file=str(self._certificate), expires_at=pair.expires_at.isoformat())
-        self._seen = seen
+        # What changed while it was read is looked at again, also if it is then as it was before.
+        self._seen = seen if seen == self._stamps() else ()
+        if self._pair is not None:
+            self._first.set()
+
+    def _stamps(self) -> tuple[object, ...]:
+        return stamps((self._certificate, self._key))
 
     def _say(self, problem: str, *, changed: bool) -> None:
         """Once a change; again after a while only if there is nothing to present at all."""
