@@ -5,27 +5,19 @@ absence nothing here notices has no line there, and does not belong into the man
 """
 
 import asyncio
-import copy
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.support.envtest import SIDECAR_ACCOUNT, Kubernetes
 from tests.support.manifests import MANIFESTS, Json
+from tests.support.rights import Right, give, rights, until_it_may_not, without
 from tests.support.stage import Stage
-from tests.support.waiting import until
 
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/billing-sidecar"
 AUDIENCE = "pieced-billing"
-
-
-class Right(NamedTuple):
-    """One verb on one resource."""
-
-    verb: str
-    resource: str
 
 
 async def _logged(stage: Stage, event: str, field: str, **fields: Any) -> str:
@@ -54,34 +46,12 @@ SAID: dict[Right, Callable[[Stage], Awaitable[str]]] = {
 }
 
 
-def rights(role: Json) -> list[Right]:
-    """Every single right of a role."""
-    return [
-        Right(verb, f"{resource}.{group}".rstrip("."))
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    ]
-
-
-def without(role: Json, right: Right) -> Json:
-    """The role, less one right."""
-    less = copy.deepcopy(role)
-    for rule in less["rules"]:
-        names = {f"{resource}.{group}".rstrip(".") for group in rule["apiGroups"] for resource in rule["resources"]}
-        if right.resource in names:
-            rule["verbs"] = [verb for verb in rule["verbs"] if verb != right.verb]
-    less["rules"] = [rule for rule in less["rules"] if rule["verbs"]]
-    return less
-
-
 @pytest.fixture
 def role(kubernetes: Kubernetes) -> Iterator[Json]:
     """The sidecar's role as the manifests give it; put back afterwards."""
     role = kubernetes.request("GET", ROLE)
     yield role
-    kubernetes.request("PATCH", ROLE, {"rules": role["rules"]}, content_type="application/merge-patch+json")
+    give(kubernetes, ROLE, role["rules"])
     kubernetes.wait_until_served()
 
 
@@ -93,36 +63,13 @@ def test_each_right_that_the_manifests_give_is_one_that_is_missed(role: Json):
 async def test_without_a_right_it_is_said_which_one_is_missing(stage: Stage, role: Json, right: Right):
     less = without(role, right)
     assert rights(less) == [each for each in rights(role) if each != right]
-    patch = {"rules": less["rules"]}
-    kind = "application/merge-patch+json"
-    await asyncio.to_thread(stage.kubernetes.request, "PATCH", ROLE, patch, content_type=kind)
-    await _taken_away(stage.kubernetes, right)
+    await asyncio.to_thread(give, stage.kubernetes, ROLE, less["rules"])
+    await asyncio.to_thread(until_it_may_not, stage.kubernetes, "portal", right)
     stage.sidecar.start()
     said = await SAID[right](stage)
     assert right.resource.partition(".")[0] in said
     assert f"cannot {right.verb} resource" in said
     assert "403" in said
-
-
-async def _taken_away(kubernetes: Kubernetes, right: Right) -> None:
-    """Returns when the API server has heard of it."""
-    resource, _, group = right.resource.partition(".")
-    name = {"name": "kube-system"} if resource == "namespaces" else {}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {
-            "user": "system:serviceaccount:portal:portal",
-            "resourceAttributes": {"verb": right.verb, "group": group, "resource": resource, **name},
-        },
-    }
-
-    async def denied() -> bool:
-        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-        answer = await asyncio.to_thread(kubernetes.request, "POST", path, review)
-        return not answer["status"]["allowed"]
-
-    await until(denied, f"{right} was never taken away")
 
 
 def test_the_rule_for_namespaces_is_for_one_alone(role: Json):
