@@ -28,7 +28,6 @@ WEBHOOK = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations
 SECRETS = ("billing-sidecar-tls", "billing-sidecar-tls-ca")
 
 MISSED = {
-    Right("create", "secrets"),
     Right("get", "secrets"),
     Right("patch", "secrets"),
     Right("get", "validatingwebhookconfigurations.admissionregistration.k8s.io"),
@@ -60,7 +59,7 @@ def job(kubernetes: Kubernetes, tmp_path: Path) -> Iterator[Job]:
     (container,) = of_kind(rendered(EXAMPLE), "Job", ACCOUNT)["spec"]["template"]["spec"]["containers"]
     with applied(Kubectl(kubernetes.kubeconfig("admin")), EXAMPLE):
         for right in MISSED:  # its roles were made a moment ago
-            name = "" if right.verb == "create" else SECRETS[0] if right.resource == "secrets" else "billing-sidecar"
+            name = SECRETS[0] if right.resource == "secrets" else "billing-sidecar"
             until_it_may(kubernetes, ACCOUNT, right, name)
         asked = {"spec": {"expirationSeconds": 600}}
         token = kubernetes.request("POST", f"{PORTAL}/serviceaccounts/{ACCOUNT}/token", asked)["status"]["token"]
@@ -70,8 +69,6 @@ def job(kubernetes: Kubernetes, tmp_path: Path) -> Iterator[Job]:
         path.write_text(json.dumps(config))
         arguments = [each.replace("$(NAMESPACE)", "portal") for each in container["args"]]
         yield Job(arguments, {"PATH": os.environ["PATH"], "KUBECONFIG": str(path)})
-        for name in SECRETS:
-            Kubectl(kubernetes.kubeconfig("admin"))("-n", "portal", "delete", "secret", name, "--ignore-not-found")
 
 
 def test_the_job_makes_what_the_manifests_mount_and_the_webhook_trusts(kubernetes: Kubernetes, job: Job):
@@ -90,7 +87,6 @@ def test_each_right_of_the_job_is_one_that_is_missed():
     assert {right for role in mine for right in rights(role)} == MISSED
     secrets = [rule for role in mine for rule in role["rules"] if rule["resources"] == ["secrets"]]
     assert [(rule["verbs"], rule.get("resourceNames")) for rule in secrets] == [
-        (["create"], None),
         (["get", "patch"], list(SECRETS)),
     ]
 
