@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import tempfile
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import asyncpg
 
+from sidecar import certificates
 from sidecar.demo.apiserver import PIECED_TENANTS
 from sidecar.demo.processes import killed, started, stopped
 from sidecar.errors import Misconfigured, SidecarError
@@ -37,6 +39,7 @@ class Stage:
     api: str
     session: aiohttp.ClientSession
     ledger: asyncpg.Connection
+    https: str
     _sidecar: Process | None = field(default=None, init=False)
 
     @property
@@ -106,7 +109,9 @@ class Stage:
             "KUBECONFIG": str(self.kubeconfig),
             "SIDECAR_SPOOL": str(self.folder / "spool.db"),
             "SIDECAR_HTTP": "127.0.0.1:0",
-            "SIDECAR_HTTPS": "127.0.0.1:0",
+            "SIDECAR_HTTPS": self.https,
+            "SIDECAR_TLS_CERT": str(self.folder / "tls" / "tls.crt"),
+            "SIDECAR_TLS_KEY": str(self.folder / "tls" / "tls.key"),
             "SIDECAR_LOG": "json",
             "NO_PROXY": "127.0.0.1",  # a caller's proxy does not lead to our loopback
             "no_proxy": "127.0.0.1",
@@ -131,12 +136,19 @@ async def set_up(given: str | None) -> AsyncIterator[Stage]:
         ledger = await _connected(database)
         stack.callback(ledger.terminate)
         await _check_unused(ledger, database)
-        kubeconfig = str(folder / "kubeconfig")
+        await asyncio.to_thread(certificates.write, folder / "tls", [], lambda _: None)
+        https = f"127.0.0.1:{_free_port()}"
+        options = {
+            "--kubeconfig": str(folder / "kubeconfig"),
+            "--webhook": f"https://{https}/admission",
+            "--webhook-ca": str(folder / "tls" / "ca.crt"),
+        }
+        arguments = [each for option in options.items() for each in option]
         api = await stack.enter_async_context(
-            _serving("sidecar.demo.apiserver", "--kubeconfig", kubeconfig, log=folder / "apiserver.log")
+            _serving("sidecar.demo.apiserver", *arguments, log=folder / "apiserver.log")
         )
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        stage = Stage(folder, database, given is None, api, session, ledger)
+        stage = Stage(folder, database, given is None, api, session, ledger, https)
         stack.push_async_callback(stage.stop_sidecar)
         yield stage
 
@@ -166,6 +178,14 @@ async def _check_unused(ledger: asyncpg.Connection, database: str) -> None:
             f"The database that DATABASE_URL names ({described(database)}) holds a ledger already, and the demo "
             "would write invented tenants into it. Name an empty one, or unset DATABASE_URL for an embedded one."
         )
+
+
+def _free_port() -> int:
+    """One on the loopback that nobody listens at: the API server must know it before the sidecar runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 def _tail(log: Path) -> str:

@@ -114,6 +114,10 @@ def test_the_story_ends_with_a_complete_ledger_and_leaves_nothing(temporary) -> 
         r"globex 3 resumed",
         r"acme 13 disabled threema",
         r"initech 2 enabled nextcloud",
+        r"acme 2 disabled jitsi alice claimed",
+        r"acme 3 enabled jitsi bob claimed",
+        r"globex 2 suspended - bob claimed",
+        r"globex - removed - - -",  # it was away
     ):
         assert any(line.startswith(row) for line in map(_squeezed, ended.stdout.splitlines())), row
     assert "every row follows from its facts; complete: nothing is missing" in ended.stdout
