@@ -34,7 +34,7 @@ _TABLES = (
         "FROM ledger.suspension_events ORDER BY tenant_name, generation",
     ),
     (
-        "ledger.timeline: who did it, as they claimed to our webhook (of the time without it only an audit log could tell)",
+        "ledger.timeline: who did it, as the webhook was told (of the time without it, only an audit log could tell)",
         "SELECT tenant_name, generation, change, skill_id, actor, how FROM ledger.timeline "
         "WHERE generation < 4 OR tenant_name <> 'acme' OR generation IS NULL "
         "ORDER BY tenant_name, change <> 'created', generation NULLS LAST, change, skill_id",
