@@ -181,13 +181,18 @@ def test_who_only_asked_for_a_deletion_is_not_named_for_a_change_from_the_same_b
     assert names(claims.committed(commit("MODIFIED", changed, "260"))) == ["alice"]
 
 
-def test_a_removal_is_claimed_by_who_took_the_last_finalizer_rather_than_by_who_asked_for_it_again():
+def test_a_removal_is_claimed_by_who_took_the_last_finalizer():
     pending = stored(261, 7, "jitsi", **HELD, **ENDING)
-    free = stored(261, 7, "jitsi", **ENDING)
-    claims = remembered(asked("DELETE", "bob", pending, None), asked("UPDATE", "controller", pending, free))
+    claims = remembered(asked("UPDATE", "controller", pending, stored(261, 7, "jitsi", **ENDING)))
     gone = stored(262, 7, "jitsi", **HELD, **ENDING)  # the body is the old object
     (found,) = claims.committed(commit("DELETED", gone, "261"))
     assert (found.actor, found.generation, found.resource_version) == ("controller", None, "262")
+
+
+def test_who_asked_for_a_deletion_that_was_held_is_not_named_for_the_removal():
+    held = stored(260, 6, "jitsi", **HELD)
+    gone = stored(262, 7, "jitsi", **HELD, **ENDING)
+    assert remembered(asked("DELETE", "bob", held, None)).committed(commit("DELETED", gone, "260")) == []
 
 
 def test_a_removal_without_a_pending_deletion_is_claimed_by_who_deleted():
