@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -16,7 +17,7 @@ from sidecar.audit.batches import SLICE
 from sidecar.errors import Misconfigured
 from sidecar.facts import AnyFact
 
-# Bytes of a line. An event has at most 8 MiB (see `audit.batches`), an EventList of the webhook backend 400 of them,
+# Bytes of a line. An event has at most as many (see `audit.batches`), an EventList of the webhook backend 400 events,
 # but by default 10 MiB together where the API server limits its batches.
 _LINE_MOST = 32 * 2**20
 
@@ -75,7 +76,7 @@ class Ingest:
             with _opened(name) as lines:
                 for number, line in enumerate(_lines(lines), 1):
                     await self._line(line, f"{name}, line {number}")
-        except (OSError, EOFError, gzip.BadGzipFile) as error:
+        except (OSError, EOFError, zlib.error) as error:  # the last two: what was packed is damaged
             raise Misconfigured(f"{name} cannot be read: {error}") from error
         finally:
             await self._hand_over()
