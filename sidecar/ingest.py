@@ -12,8 +12,9 @@ from typing import BinaryIO, cast
 
 import msgspec
 
+from sidecar.answers import UNDECODABLE
 from sidecar.audit import Batch, Left, Resource, Unreadable, read
-from sidecar.audit.batches import SLICE
+from sidecar.audit.batches import SLICE, without_request
 from sidecar.errors import Misconfigured
 from sidecar.facts import AnyFact
 
@@ -136,10 +137,8 @@ def _lines(file: BinaryIO) -> Iterator[bytes | None]:
 def _events(line: bytes) -> Iterator[bytes]:
     try:
         kind = _head.decode(line).kind
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unreadable(
-            f"no JSON object; the last line of a log that is still written is often cut: {error}"
-        ) from error
+    except UNDECODABLE as error:
+        kind = _kind_of_odd(line, error)
     if kind != "EventList":
         yield line
         return
@@ -147,3 +146,15 @@ def _events(line: bytes) -> Iterator[bytes]:
     for start in range(0, len(line), SLICE):
         yield from batch.feed(line[start : start + SLICE])
     batch.finish()
+
+
+def _kind_of_odd(line: bytes, error: Exception) -> str:
+    """The same of a line with something in it that only what a client sent can have. Raises `Unreadable`."""
+    if line.lstrip().startswith(b'{"kind":"EventList"'):
+        return "EventList"
+    try:
+        return _head.decode(without_request(line)).kind
+    except UNDECODABLE:
+        raise Unreadable(
+            f"no JSON object; the last line of a log that is still written is often cut: {error}"
+        ) from error

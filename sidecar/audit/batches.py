@@ -27,7 +27,24 @@ _AROUND_MOST = 64 * 2**10
 # Up to and with the next bracket outside of strings, or the quotation mark of a string that the slice does not end.
 _NEXT = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+(["{}\[\]]?)', re.DOTALL)
 _STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_REQUEST = re.compile(rb'"requestObject"\s*:\s*\Z')
 _ITEMS = re.compile(rb'"items"\s*:\s*\[\Z')
+
+
+def without_request(event: bytes) -> bytes:
+    """The event without its `requestObject`, whatever stands in that; the event itself if it has none."""
+    depth, start = 0, None
+    for found in _NEXT.finditer(event):
+        at, mark = found.start(1), found[1]
+        if mark in (b"{", b"["):
+            depth += 1
+            if depth == 2 and _REQUEST.search(event, max(0, at - 100), at):
+                start = at
+        elif mark in (b"}", b"]"):
+            depth -= 1
+            if depth == 1 and start is not None:
+                return event[:start] + b"null" + event[at + 1 :]
+    return event
 
 
 class Unreadable(ValueError):

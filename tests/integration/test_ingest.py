@@ -153,17 +153,35 @@ async def test_without_a_database_it_is_a_sentence():
     assert b"DATABASE_URL" in done.stderr
 
 
-async def test_a_line_that_is_too_long_is_skipped_without_being_held(tmp_path, monkeypatch):
-    monkeypatch.setattr("sidecar.ingest._LINE_MOST", 10_000)
-    log, facts = tmp_path / "audit.log", list[Any]()
-    good = json.dumps(like("create")).encode()
-    log.write_bytes(b"\n".join([b"x" * 10_001, good, b"x" * 9_999, b"x" * 100_000]))
+async def read_by(*lines: bytes, folder: Path) -> tuple[Ingest, list[Any]]:
+    """A run over these lines, and the facts that it hands over."""
+    facts = list[Any]()
+    log = folder / "audit.log"
+    log.write_bytes(b"\n".join(lines))
 
     async def append(some: Any) -> None:
         facts.extend(some)
 
     run = Ingest(captures.RESOURCE, append)
     await run.file(str(log))
+    return run, facts
+
+
+@pytest.mark.parametrize(
+    "patch", [b'{"n":"\\ud800"}', b'{"n":"\xff"}', b"[" * 9_000 + b"]" * 9_000, b"[" + b"1" * 9_000 + b"]"]
+)
+async def test_what_a_client_wrote_into_its_patch_makes_no_line_unreadable(tmp_path, patch):
+    odd = json.dumps(like("add", requestObject="PATCH"), separators=(",", ":")).encode().replace(b'"PATCH"', patch)
+    as_list = b'{"kind":"EventList","items":[' + odd + b"," + json.dumps(like("create")).encode() + b"]}"
+    run, facts = await read_by(odd, as_list, folder=tmp_path)
+    assert (run.report.events, run.report.taken, run.report.unreadable) == (3, 3, 0)
+    assert len(facts) == 6
+
+
+async def test_a_line_that_is_too_long_is_skipped_without_being_held(tmp_path, monkeypatch):
+    monkeypatch.setattr("sidecar.ingest._LINE_MOST", 10_000)
+    good = json.dumps(like("create")).encode()
+    run, facts = await read_by(b"x" * 10_001, good, b"x" * 9_999, b"x" * 100_000, folder=tmp_path)
     assert [line.split(", ")[1].split(":")[0] for line in run.report.named] == ["line 1", "line 3", "line 4"]
     assert "longer than" in run.report.named[0]
     assert "no JSON" in run.report.named[1]

@@ -431,10 +431,25 @@ def test_what_people_may_write_is_cut_and_has_no_nul():
     assert sum(map(len, by.actor_groups)) <= 4_096
 
 
-@pytest.mark.parametrize("body", [b'{"n":' + b"1" * 100_000 + b"}", b'{"n":"\xff"}', b'{"n":1e99999999999}'])
-def test_what_a_client_wrote_into_its_patch_does_not_hide_what_it_did(body):
+POISON = {
+    "a long number": b'{"n":' + b"1" * 100_000 + b"}",
+    "a large exponent": b'{"n":1e99999999999}',
+    "bytes that are no UTF-8": b'{"n":"\xff"}',
+    "half a pair": b'[{"n":"\\ud800","requestObject":{}}]',
+    "nested as deep as Go reads": b"[" * 9_990 + b"]" * 9_990,
+}
+
+
+@pytest.mark.parametrize("patch", POISON.values(), ids=POISON)
+def test_what_a_client_wrote_into_its_patch_does_not_hide_what_it_did(patch):
     whole = json.dumps(like("add", requestObject="PATCH")).encode()
-    assert facts(whole.replace(b'"PATCH"', body)) == facts(like("add"))
+    assert facts(whole.replace(b'"PATCH"', patch)) == facts(like("add"))
+
+
+@pytest.mark.parametrize("verb", ["create", "delete", "deletecollection"])
+def test_without_readable_options_a_deletion_is_not_believed(verb):
+    whole = json.dumps(like("held deletion", verb=verb, requestObject="OPTIONS")).encode()
+    assert left(whole.replace(b'"OPTIONS"', POISON["half a pair"])) == "malformed"
 
 
 def test_times_with_another_offset_are_the_same_moment():
