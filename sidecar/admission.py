@@ -4,6 +4,7 @@ A validating webhook runs before the write is stored, and the write may still co
 a claim, which counts only when the watch shows exactly that content committed (kubernetes-facts, section 2).
 """
 
+import re
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,9 +13,13 @@ import msgspec
 from sidecar import digest
 from sidecar.answers import UNDECODABLE, is_version
 from sidecar.attempts import Attempt, Request, groups_of, is_uid, name_of, note
-from sidecar.tenant import Metadata
+from sidecar.tenant import Metadata, is_generation
 
 _DELETIONS_THAT_WAIT = ("Foreground", "Orphan")  # propagation policies that add a finalizer of their own
+
+
+# How the API server begins a review: with the uid, before any object.
+_BEGINNING = re.compile(rb'\s*\{[^{}]*"request"\s*:\s*\{\s*"uid"\s*:\s*"([\w-]{1,100})"', re.ASCII)
 
 
 class NoReview(ValueError):
@@ -112,6 +117,9 @@ def uid_of(body: bytes) -> str:
     try:
         return _envelope.decode(body).request.uid
     except UNDECODABLE as error:
+        # An object may be nested ten times deeper (Go's limit is 10,000) than what Python's stack lets us decode.
+        if isinstance(error, RecursionError) and (begins := _BEGINNING.match(body)):
+            return begins[1].decode()
         raise NoReview(f"this is no AdmissionReview: {error}") from error
 
 
@@ -146,6 +154,8 @@ def _attempt(asked: _Asked) -> Attempt | Left:
         after = _after_deletion(asked, old) if asked.operation == "DELETE" else _after_update(asked)
         if after == old.generation:
             return Left("no_generation")
+        if not is_generation(old.generation) or (after is not None and not is_generation(after)):
+            return Left("malformed")
         attempt = Attempt(asked.uid, old.uid, old.resource_version, old.generation, after)
     else:
         return Left("other_operation")

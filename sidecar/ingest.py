@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -11,12 +12,13 @@ from typing import BinaryIO, cast
 
 import msgspec
 
+from sidecar.answers import UNDECODABLE
 from sidecar.audit import Batch, Left, Resource, Unreadable, read
-from sidecar.audit.batches import SLICE
+from sidecar.audit.batches import SLICE, without_request
 from sidecar.errors import Misconfigured
 from sidecar.facts import AnyFact
 
-# Bytes of a line. An event has at most 8 MiB (see `audit.batches`), an EventList of the webhook backend 400 of them,
+# Bytes of a line. An event has at most as many (see `audit.batches`), an EventList of the webhook backend 400 events,
 # but by default 10 MiB together where the API server limits its batches.
 _LINE_MOST = 32 * 2**20
 
@@ -75,7 +77,7 @@ class Ingest:
             with _opened(name) as lines:
                 for number, line in enumerate(_lines(lines), 1):
                     await self._line(line, f"{name}, line {number}")
-        except (OSError, EOFError, gzip.BadGzipFile) as error:
+        except (OSError, EOFError, zlib.error) as error:  # the last two: what was packed is damaged
             raise Misconfigured(f"{name} cannot be read: {error}") from error
         finally:
             await self._hand_over()
@@ -135,10 +137,8 @@ def _lines(file: BinaryIO) -> Iterator[bytes | None]:
 def _events(line: bytes) -> Iterator[bytes]:
     try:
         kind = _head.decode(line).kind
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Unreadable(
-            f"no JSON object; the last line of a log that is still written is often cut: {error}"
-        ) from error
+    except UNDECODABLE as error:
+        kind = _kind_of_odd(line, error)
     if kind != "EventList":
         yield line
         return
@@ -146,3 +146,15 @@ def _events(line: bytes) -> Iterator[bytes]:
     for start in range(0, len(line), SLICE):
         yield from batch.feed(line[start : start + SLICE])
     batch.finish()
+
+
+def _kind_of_odd(line: bytes, error: Exception) -> str:
+    """The same of a line with something in it that only what a client sent can have. Raises `Unreadable`."""
+    if line.lstrip().startswith(b'{"kind":"EventList"'):
+        return "EventList"
+    try:
+        return _head.decode(without_request(line)).kind
+    except UNDECODABLE:
+        raise Unreadable(
+            f"no JSON object; the last line of a log that is still written is often cut: {error}"
+        ) from error

@@ -15,6 +15,11 @@ _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as Kubernetes
 _NUL = "a NUL, which Postgres text cannot hold"
 _GENERATION_MOST = 2**63 - 1  # int64 in Kubernetes, bigint in Postgres
 
+# Characters of a tenant's name, as Kubernetes allows them (RFC 1123), and bytes of a package's: an index of Postgres
+# holds 2,704 bytes a row, and the name is one of three parts of a key.
+_NAME_MOST = 253
+_PACKAGE_MOST = 2_000
+
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A PiecedTenant as it bills. `packages` is sorted without repeats; None where `unreadable` says why."""
@@ -98,6 +103,11 @@ _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 nested deeper than Python's stack."""
 
 
+def is_generation(number: int) -> bool:
+    """Whether this can be the generation of an object."""
+    return 0 < number <= _GENERATION_MOST
+
+
 def read(body: bytes | msgspec.Raw, org_label: str) -> Tenant:
     """The tenant in these bytes of one JSON object.
 
@@ -117,6 +127,8 @@ def of(obj: Object, org_label: str) -> Tenant:
     packages = tuple(sorted(set(spec.packages))) if spec is not None and spec.packages else ()
     if "\0" in "".join(packages):
         return _identity(obj.metadata, org_label, f"a package name contains {_NUL}")
+    if any(len(package.encode()) > _PACKAGE_MOST for package in packages):
+        return _identity(obj.metadata, org_label, f"a package name is longer than {_PACKAGE_MOST} bytes")
     suspended = bool(spec is not None and spec.suspend)
     suspended_at = _suspended_at(obj.status) if suspended else None
     return _identity(obj.metadata, org_label, None, packages, suspended, suspended_at)
@@ -158,9 +170,9 @@ def _identity(
     created_at = _utc(metadata.creation_timestamp)
     if (
         not _UID.fullmatch(metadata.uid)
-        or not metadata.name
+        or not 0 < len(metadata.name) <= _NAME_MOST
         or "\0" in metadata.name
-        or not 0 < metadata.generation <= _GENERATION_MOST
+        or not is_generation(metadata.generation)
         or not _VERSION.fullmatch(metadata.resource_version)
         or created_at is None
     ):

@@ -21,6 +21,7 @@ _Key = tuple[str, str]
 class _Told(NamedTuple):
     version: str
     at: datetime
+    request: str = ""  # which of those answered at one moment: the ledger takes the least
 
 
 class Repetition:
@@ -40,7 +41,7 @@ class Repetition:
                 continue
             key, told = about
             known = self._told.get(key)
-            if known is None or known.version != told.version or told.at < known.at:
+            if known is None or known.version != told.version or _first(told) < _first(known):
                 self._told[key] = told
             self._told.move_to_end(key)
             if len(self._told) > _KEPT_MOST:
@@ -51,7 +52,11 @@ class Repetition:
             return False
         key, told = about
         known = self._told.get(key)
-        return known is not None and known.version == told.version and known.at <= told.at
+        return known is not None and known.version == told.version and _first(known) <= _first(told)
+
+
+def _first(told: _Told) -> tuple[datetime, str]:
+    return told.at, told.request
 
 
 def _about(fact: AnyFact) -> tuple[_Key, _Told] | None:
@@ -65,5 +70,5 @@ def _about(fact: AnyFact) -> tuple[_Key, _Told] | None:
         and fact.base_version is None
         and fact.answered_at
     ):
-        return ("attribution", fact.tenant_uid), _Told(fact.resource_version, fact.answered_at)
+        return ("attribution", fact.tenant_uid), _Told(fact.resource_version, fact.answered_at, fact.request_key)
     return None

@@ -63,7 +63,7 @@ class Auditing:
             raise Problem(503, "Too many audit batches are being read at once.", {"Retry-After": "5"}) from error
         try:
             await self._read(request)
-        except (Unreadable, web.RequestPayloadError) as error:
+        except (Unreadable, web.RequestPayloadError, ConnectionError) as error:
             self.batches["refused"] += 1
             _log.warning("audit_batch_refused", reason=str(error))
             raise Problem(400, f"The batch cannot be taken: {error}") from error

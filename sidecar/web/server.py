@@ -108,7 +108,7 @@ async def _body(shape: type[msgspec.Struct] | None, request: web.Request) -> msg
             content = await request.read()
     except TimeoutError as error:
         raise Problem(408, f"The body was not there after {_BODY_SECONDS:.0f} s.", {"Connection": "close"}) from error
-    except web.RequestPayloadError as error:
+    except (web.RequestPayloadError, ConnectionError) as error:
         raise Problem(400, f"The body cannot be read: {error}") from error
     return reading.body(content, shape)
 

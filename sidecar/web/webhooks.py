@@ -71,6 +71,9 @@ class Webhooks:
     async def admit(self, request: web.Request) -> web.Response:
         """Answers a review: allowed, at once, whatever it says. 400 for what is none."""
         at = datetime.now(UTC)
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            # The API server compresses none, and a few KiB can become 150 MiB of buffers before they are refused.
+            raise Problem(415, "A review must not be compressed.")
         size = _REVIEW_MOST if request.content_length is None else request.content_length
         if size > _REVIEW_MOST:
             raise web.HTTPRequestEntityTooLarge(_REVIEW_MOST, size)
@@ -143,5 +146,5 @@ async def _read(request: web.Request) -> bytes:
     except TimeoutError as error:
         detail = f"The review was not there after {_REVIEW_SECONDS:.0f} s."
         raise Problem(408, detail, {"Connection": "close"}) from error
-    except web.RequestPayloadError as error:
+    except (web.RequestPayloadError, ConnectionError) as error:  # ConnectionError: nobody will read the answer either
         raise Problem(400, f"The review cannot be read: {error}") from error

@@ -254,6 +254,7 @@ def test_a_status_of_any_shape_costs_at_most_its_time(status):
         {"creationTimestamp": "long ago"},
         {"creationTimestamp": "2026-11-22T09:26:44"},
         {"creationTimestamp": "0001-01-01T00:00:00+14:00"},
+        {"name": "n" * 254},
     ],
 )
 def test_an_object_without_a_usable_identity_is_nameless(metadata):
@@ -264,6 +265,12 @@ def test_an_object_without_a_usable_identity_is_nameless(metadata):
 @pytest.mark.parametrize("version", ["0", "1", str(2**64), str(2**128 - 1)])
 def test_versions_of_up_to_128_bits_are_versions(version):
     assert read(piece(resourceVersion=version)).resource_version == version
+
+
+def test_a_package_that_no_key_of_a_table_can_hold_is_unreadable():
+    assert read(piece({"packages": ["é" * 1_000]})).packages == ("é" * 1_000,)
+    seen = read(piece({"packages": ["jitsi", "é" * 1_000 + "e"]}))
+    assert (seen.packages, seen.unreadable) == (None, "a package name is longer than 2000 bytes")
 
 
 @pytest.mark.parametrize(
