@@ -26,7 +26,8 @@ _CAN_BILL = (
     f"object.metadata.?labels[?'{LABEL}'] != oldObject.metadata.?labels[?'{LABEL}']"
 )
 
-_CA = DATA / "tls" / "old-ca.crt"
+CA = DATA / "tls" / "old-ca.crt"
+"""What `SERVER` is signed with."""
 SERVER = DATA / "tls" / "old-server.pem"
 """Certificate and key of whoever plays a webhook on this machine; valid for 127.0.0.1."""
 
@@ -40,7 +41,7 @@ def webhook(url: str, configuration: str = NAME, **other: Any) -> Json:
         "webhooks": [
             {
                 "name": "record.billing.pieced.ch",
-                "clientConfig": {"url": url, "caBundle": base64.b64encode(_CA.read_bytes()).decode()},
+                "clientConfig": {"url": url, "caBundle": base64.b64encode(CA.read_bytes()).decode()},
                 "rules": [
                     {
                         "apiGroups": ["pieced.ch"],
@@ -101,7 +102,7 @@ class Hooks:
 
     def tls(self) -> ssl.SSLContext:
         """A client context that trusts the sidecar's certificate."""
-        return ssl.create_default_context(cafile=_CA)
+        return ssl.create_default_context(cafile=CA)
 
     def flags(self) -> list[str]:
         """What kube-apiserver is started with."""
@@ -134,7 +135,7 @@ class Hooks:
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [
-                {"name": "sidecar", "cluster": {"server": f"{self.url}/audit", "certificate-authority": str(_CA)}}
+                {"name": "sidecar", "cluster": {"server": f"{self.url}/audit", "certificate-authority": str(CA)}}
             ],
             "users": [{"name": "api-server", "user": {"token": self.token}}],
             "contexts": [{"name": "sidecar", "context": {"cluster": "sidecar", "user": "api-server"}}],
