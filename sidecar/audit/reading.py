@@ -133,7 +133,7 @@ def _told(event: Event, resource: Resource) -> Told | Left:
 def _of_object(event: Event, answer: Answer, resource: Resource) -> Told | Left:
     found = answer.metadata
     if not is_uid(found.uid) or not is_version(found.resource_version) or not is_generation(found.generation):
-        return Left("no_object")  # a Table: what was answered is made for a terminal
+        return _without_object(event)  # a Table: what was answered is made for a terminal
     if found.deletion_timestamp is not None and not found.finalizers:
         if event.subresource:
             return Left("no_object")  # which takes no finalizers
@@ -166,6 +166,8 @@ def _of_collection(event: Event) -> Iterator[AnyFact]:
     items = {item.metadata.uid: item for item in _list.decode(event.response_object).items or ()}
     attempts = {attempt.tenant_uid: attempt for attempt in _last_attempts(event)}
     for uid in dict.fromkeys((*items, *attempts)):
+        if uid not in attempts and items[uid].metadata.deletion_timestamp is not None:
+            continue  # its deletion was requested before: this request did nothing to it
         generation = attempts[uid].generation if uid in attempts else _pending(items[uid].metadata)
         if is_uid(uid) and (generation is None or is_generation(generation)):
             yield _attribution(event, uid, generation, "0", how="likely")
@@ -173,11 +175,11 @@ def _of_collection(event: Event) -> Iterator[AnyFact]:
 
 def _pending(found: Metadata) -> int | None:
     """The generation of a deletion that the tenant's finalizers hold up; None: nothing holds it."""
-    return found.generation + 1 if found.finalizers and found.deletion_timestamp is None else None
+    return found.generation + 1 if found.finalizers else None
 
 
 def _without_object(event: Event) -> Told | Left:
-    """Level Metadata: what our own webhook left in the event is all there is."""
+    """Level Metadata, or an answer without an object: what our own webhook left in the event is all there is."""
     facts: list[AnyFact] = []
     for attempt in _last_attempts(event):
         how = "proven" if event.code == 201 and attempt.before == 0 else "likely"

@@ -1,117 +1,28 @@
 """One story, told by kubectl and raw HTTP to a real API server: what is billed, and what leaves no trace."""
 
 import asyncio
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
-from tests.support.kubectl import Kubectl
 from tests.support.stage import Stage
-from tests.support.tenants import PATH, Tenants
-from tests.support.truth import LABEL, Asked
+from tests.support.story import INTERVALS, Story
+from tests.support.truth import Asked
 from tests.support.waiting import until_a_later_second
 
 # A live stream tells a change milliseconds after its commit; this allows for busy cores.
 LIVE = timedelta(seconds=20)
 
 
-class Story:
-    """The tellers, and when they told what."""
-
-    def __init__(self, stage: Stage) -> None:
-        self.steps: dict[str, Asked] = {}
-        users = ("alice", "bob", "admin", "controller")
-        self.alice, self.bob, self.admin, self.controller = (
-            Kubectl(stage.kubernetes.kubeconfig(user)) for user in users
-        )
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        sent_at = datetime.now(UTC)
-        yield
-        self.steps[name] = Asked(sent_at, datetime.now(UTC))
-
-    def tell_of_one_tenant(self) -> None:
-        """Until its deletion."""
-        with self.step("alice creates acme"):
-            self.alice("create", "-f", "-", given=manifest("acme", "283746501", "searxng-local-search", "threema"))
-        with self.step("bob adds nextcloud"):
-            merge(self.bob, {"spec": {"packages": ["searxng-local-search", "threema", "nextcloud"]}})
-        with self.step("alice removes threema"):
-            removal = json.dumps([{"op": "remove", "path": "/spec/packages/1"}])
-            self.alice("patch", "pt", "acme", "--type=json", "-p", removal)
-        with self.step("alice suspends"):
-            merge(self.alice, {"spec": {"suspend": True}})
-        at = self.steps["alice suspends"].answered_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        status = {"status": {"phase": "Suspended", "suspendedAt": at}}
-        merge(self.controller, status, "--subresource=status")
-        with self.step("bob resumes"):
-            merge(self.bob, {"spec": {"suspend": False}})
-
-        self.admin("label", "pt", "acme", "team=blue")
-        assert "no change" in merge(self.admin, {"spec": {"suspend": False}})
-        dry = {"spec": {"packages": ["searxng-local-search", "nextcloud", "dryrun-only"]}}
-        merge(self.alice, dry, "--dry-run=server")
-        twice = json.dumps({"spec": {"packages": ["a", "a"]}})
-        refused = self.alice.run("patch", "pt", "acme", "--type=merge", "-p", twice)
-        assert "Duplicate value" in refused.stderr, refused
-        # The portal does not own nextcloud, which bob added: applying a set without it takes nothing away.
-        portal = ("apply", "--server-side", "--force-conflicts", "--field-manager=portal", "-f", "-")
-        self.alice(*portal, given=manifest("acme", "283746501", "searxng-local-search"))
-
-        with self.step("carol takes jitsi for nextcloud"):
-            merge(self.alice, {"spec": {"packages": ["searxng-local-search", "jitsi"]}}, "--as=carol")
-        merge(self.admin, {"metadata": {"finalizers": ["pieced.ch/cleanup"]}})
-
-    def tell_of_deletions(self) -> None:
-        """Everything but the deletecollection, for which kubectl has no command."""
-        with self.step("bob deletes acme"):
-            self.bob("delete", "pt", "acme", "--wait=false")
-        merge(self.admin, {"metadata": {"finalizers": None}})
-        with self.step("bob creates another acme"):
-            self.bob("create", "-f", "-", given=manifest("acme", "999000111", "jitsi"))
-        with self.step("bob creates beta and gamma"):
-            self.bob("create", "-f", "-", given=manifest("beta", "555", "jitsi", "nextcloud"))
-            self.bob("create", "-f", "-", given=manifest("gamma", "555"))
-        with self.step("bob deletes all"):
-            self.bob("delete", "pt", "acme", "beta", "gamma")
-        with self.step("bob creates delta and epsilon"):
-            self.bob("create", "-f", "-", given=manifest("delta", "555", "jitsi", "nextcloud"))
-            self.bob("create", "-f", "-", given=manifest("epsilon", "555"))
-
-
-def manifest(name: str, org: str, *packages: str) -> str:
-    return json.dumps(
-        {
-            "apiVersion": "pieced.ch/v1alpha1",
-            "kind": "PiecedTenant",
-            "metadata": {"name": name, "labels": {LABEL: org}},
-            "spec": {"displayName": f"{name} GmbH", "packages": list(packages), "suspend": False},
-        }
-    )
-
-
-def merge(kubectl: Kubectl, patch: dict[str, Any], *options: str) -> str:
-    """What kubectl says to a merge patch of acme."""
-    return kubectl("patch", "pt", "acme", "--type=merge", "-p", json.dumps(patch), *options)
-
-
 async def test_the_whole_story_is_billed_as_it_happened_and_nothing_else(stage: Stage):
-    story, tenants = Story(stage), stage.admin
-    bob = Tenants(tenants.session, tenants.url, stage.kubernetes.tokens["bob"], tenants.tls)
+    story = Story(stage.kubernetes)
     stage.sidecar.start()
     await stage.sidecar.logged("watch_opened")
     await stage.delivered()
-    await asyncio.to_thread(story.tell_of_one_tenant)
-    # A deletion is stamped in whole seconds: it would cut off what is only told in or after that second.
+    await asyncio.to_thread(story.begin)
+    await asyncio.to_thread(story.go_on)
     await stage.delivered()
     await until_a_later_second()
-    await asyncio.to_thread(story.tell_of_deletions)
-    with story.step("bob deletes the collection"):
-        collection = await bob.call("DELETE", PATH, labelSelector=f"{LABEL}=555")
-        assert len(collection.ok()["items"]) == 2
+    await asyncio.to_thread(story.delete)
+    await asyncio.to_thread(story.collect)
     await stage.delivered()
 
     await _events_are_right(stage)
@@ -150,24 +61,11 @@ async def _events_are_right(stage: Stage) -> None:
 
 async def _intervals_are_right(stage: Stage, steps: dict[str, Asked]) -> None:
     rows = await stage.ledger.rows(
-        "SELECT tenant_name, skill_id, started_at, ended_at FROM ledger.skill_intervals "
-        "ORDER BY tenant_name, skill_id, started_at"
+        "SELECT tenant_name, zitadel_org_id, skill_id, started_at, ended_at FROM ledger.skill_intervals "
+        "ORDER BY tenant_name, zitadel_org_id, skill_id, started_at"
     )
-    expected = [
-        ("acme", "jitsi", "carol takes jitsi for nextcloud", "bob deletes acme"),
-        ("acme", "jitsi", "bob creates another acme", "bob deletes all"),
-        ("acme", "nextcloud", "bob adds nextcloud", "alice suspends"),
-        ("acme", "nextcloud", "bob resumes", "carol takes jitsi for nextcloud"),
-        ("acme", "searxng-local-search", "alice creates acme", "alice suspends"),
-        ("acme", "searxng-local-search", "bob resumes", "bob deletes acme"),
-        ("acme", "threema", "alice creates acme", "alice removes threema"),
-        ("beta", "jitsi", "bob creates beta and gamma", "bob deletes all"),
-        ("beta", "nextcloud", "bob creates beta and gamma", "bob deletes all"),
-        ("delta", "jitsi", "bob creates delta and epsilon", "bob deletes the collection"),
-        ("delta", "nextcloud", "bob creates delta and epsilon", "bob deletes the collection"),
-    ]
-    assert [(row["tenant_name"], row["skill_id"]) for row in rows] == [each[:2] for each in expected]
-    for row, (_, _, since, until) in zip(rows, expected, strict=True):
+    assert [tuple(row.values())[:3] for row in rows] == [each[:3] for each in INTERVALS]
+    for row, (*_, since, until) in zip(rows, INTERVALS, strict=True):
         assert _is_within(row["started_at"], steps[since]), (row, since, steps[since])
         assert _is_within(row["ended_at"], steps[until]), (row, until, steps[until])
 

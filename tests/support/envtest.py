@@ -14,6 +14,7 @@ from tests.support.assets import asset
 from tests.support.manifests import MANIFESTS, RIGHTS, collection, rendered
 from tests.support.ports import free_ports
 from tests.support.processes import Server
+from tests.support.registration import WEBHOOKS
 
 CRD = MANIFESTS / "components" / "crd" / "piecedtenants.yaml"
 TENANTS = "/apis/pieced.ch/v1alpha1/piecedtenants"
@@ -177,6 +178,10 @@ class Kubernetes:
         path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
         self.request("POST", path, definition, content_type="application/yaml")
         self.wait_until_served()
+
+    def register(self, webhook: dict[str, Any]) -> None:
+        """Create a ValidatingWebhookConfiguration; the server calls it a moment later."""
+        self.request("POST", WEBHOOKS, webhook)
 
     def wait_until_served(self) -> None:
         """Return when every user can watch tenants: not after creating or changing the definition at once."""

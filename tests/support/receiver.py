@@ -1,9 +1,9 @@
-"""A validating webhook that allows everything and remembers what it was asked."""
+"""A validating webhook that allows everything, unless told otherwise, and remembers what it was asked."""
 
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,9 +25,21 @@ class _Server(ThreadingHTTPServer):
 class Receiver:
     """Serves on a free loopback port, in threads of its own: it is bound to no event loop."""
 
-    def __init__(self, certificate: Path | None = None, key: Path | None = None) -> None:
-        """With `certificate` and `key` (PEM files) it speaks TLS."""
+    def __init__(
+        self,
+        certificate: Path | None = None,
+        key: Path | None = None,
+        *,
+        first: Callable[[Json], None] | None = None,
+        allowed: Callable[[Json], bool] = lambda _: True,
+    ) -> None:
+        """With `certificate` and `key` (PEM files) it speaks TLS.
+
+        `first` is called with each review before it is answered; `allowed` says the answer.
+        """
         self.reviews: list[Json] = []  # the `request` of each review, in the order of their arrival
+        self._first = first
+        self._allowed = allowed
         self._server = _Server(("127.0.0.1", 0), self._handler())
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -49,7 +61,7 @@ class Receiver:
             self._server.server_close()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        reviews = self.reviews
+        reviews, first, allowed = self.reviews, self._first, self._allowed
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -57,7 +69,9 @@ class Receiver:
             def do_POST(self) -> None:
                 review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 reviews.append(review["request"])
-                answer = {**review, "response": {"uid": review["request"]["uid"], "allowed": True}}
+                if first is not None:
+                    first(review)
+                answer = {**review, "response": {"uid": review["request"]["uid"], "allowed": allowed(review)}}
                 del answer["request"]
                 body = json.dumps(answer).encode()
                 self.send_response(200)

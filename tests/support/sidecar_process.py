@@ -69,6 +69,14 @@ class Sidecar:
         code = await self._end(signal.SIGTERM)
         assert code == 0, f"it ended with code {code}:\n{self.tail()}"
 
+    def pause(self) -> None:
+        """SIGSTOP: it hangs, with its ports open, until `resume`."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self._running().send_signal(signal.SIGCONT)
+
     async def exit_code(self) -> int:
         """Wait until it ends by itself."""
         process, self._process = self._running(), None
