@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from sidecar.__main__ import _parser, _person
-from sidecar.facts import Began, Census, Seen, Segment
+from sidecar.facts import Attribution, Began, Census, Removal, Seen, Segment
 from sidecar.ledger import Ledger
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -221,3 +221,36 @@ def test_certificates_that_cannot_be_are_refused_with_exit_code_2(arguments, sen
     assert ended.returncode == 2
     assert sentence in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+async def test_the_timeline_says_what_changed_when_who_did_it_and_how_each_is_known(
+    ledger: Ledger, ledger_database: str
+):
+    uid = "00000000-0000-4000-8000-000000000001"
+    by_carol = Attribution(
+        tenant_uid=uid,
+        resource_version="102",
+        generation=2,
+        source="audit",
+        request_key="k",
+        actor="carol",
+        impersonated_by="alice",
+        operation="patch",
+        how="likely",
+        answered_at=NOON,
+    )
+    gone = Removal(tenant_uid=uid, time_source="late", at=NOON + timedelta(hours=1), not_before=NOON)
+    await ledger.deliver([by_carol, gone])
+    done = sidecar("timeline", "tenant-1", DATABASE_URL=ledger_database)
+    assert done.returncode == 0, done.stderr
+    head, *lines = done.stdout.splitlines()
+    assert head == f"tenant-1 ({uid})"
+    assert [" ".join(line.split()) for line in lines] == [
+        "2026-11-22 12:01:00.000Z created by nobody we know (the tenant's own stamp)",
+        "2026-11-22 12:01:00.000Z #1 enabled jitsi by nobody we know (the tenant's own stamp)",
+        "2026-11-22 12:02:00.000Z #2 enabled wiki by carol (really alice), likely (as it happened)",
+        "2026-11-22 13:00:00.000Z removed by nobody we know (found later; not before 2026-11-22 12:00:00.000Z)",
+    ]
+    unknown = sidecar("timeline", "nobody", DATABASE_URL=ledger_database)
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "No tenant has had the name nobody." in unknown.stderr

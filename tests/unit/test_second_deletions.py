@@ -46,7 +46,7 @@ def test_a_second_request_for_a_deletion_makes_no_generation():
 
 def test_a_deletecollection_is_no_author_of_the_removal_of_a_tenant_whose_deletion_waits():
     listed = {"kind": "PiecedTenantList", "apiVersion": "pieced.ch/v1alpha1", "items": [{"metadata": PENDING}]}
-    assert read(_event("deletecollection", listed), RESOURCE) == Told([])
+    assert read(_event("deletecollection", listed), RESOURCE) == Left("no_object")
 
 
 def test_of_an_answer_as_a_table_the_webhooks_note_names_the_author():
