@@ -130,7 +130,8 @@ CREATE TABLE ledger.attributions (
     recorded_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     UNIQUE (tenant_uid, resource_version, source, request_key)
 );
-CREATE INDEX attributions_generation ON ledger.attributions (tenant_uid, generation, resource_version);
+-- coalesce: for what is true of a removal (NULL) too, IS NOT DISTINCT FROM would use no index
+CREATE INDEX attributions_generation ON ledger.attributions (tenant_uid, coalesce(generation, 0), resource_version);
 
 -- Something a person must be able to find later.
 CREATE TABLE ledger.anomalies (
@@ -447,13 +448,13 @@ FROM (
                WHEN a.base_version IS NOT NULL
                     AND NOT EXISTS (SELECT FROM ledger.orgs o
                                     WHERE o.tenant_uid = a.tenant_uid AND o.resource_version > a.base_version
-                                      AND (lowest.version IS NULL OR o.resource_version < lowest.version))
+                                      AND o.resource_version < coalesce(lowest.version, 'Infinity'))
                     AND NOT EXISTS (SELECT FROM ledger.attributions b
                                     WHERE b.tenant_uid = a.tenant_uid AND b.resource_version > a.base_version
                                       AND b.resource_version < lowest.version)
                     AND NOT EXISTS (SELECT FROM ledger.attributions b
                                     WHERE b.tenant_uid = a.tenant_uid
-                                      AND b.generation IS NOT DISTINCT FROM a.generation
+                                      AND coalesce(b.generation, 0) = coalesce(a.generation, 0)
                                       AND b.base_version = a.base_version
                                       AND (b.source, b.request_key) <> (a.source, a.request_key)
                                       AND NOT (b.source = 'admission' AND b.request_key = ANY (a.reviews)))
@@ -468,7 +469,8 @@ FROM (
             WHERE o.tenant_uid = a.tenant_uid AND o.generation = a.generation
             UNION ALL
             SELECT min(b.resource_version) FROM ledger.attributions b
-            WHERE b.tenant_uid = a.tenant_uid AND b.generation = a.generation AND b.resource_version > 0
+            WHERE b.tenant_uid = a.tenant_uid AND a.generation IS NOT NULL
+              AND coalesce(b.generation, 0) = coalesce(a.generation, 0) AND b.resource_version > 0
         ) known
     ) lowest
     WHERE (a.generation IS NULL OR lowest.version IS NULL OR a.resource_version <= lowest.version)
@@ -476,7 +478,7 @@ FROM (
       AND (a.base_version IS NULL OR lowest.version IS NULL OR a.base_version < lowest.version)
       AND (a.source <> 'admission'
            OR NOT EXISTS (SELECT FROM ledger.attributions b
-                          WHERE b.tenant_uid = a.tenant_uid AND b.generation IS NOT DISTINCT FROM a.generation
+                          WHERE b.tenant_uid = a.tenant_uid AND coalesce(b.generation, 0) = coalesce(a.generation, 0)
                             AND b.base_version = a.base_version AND b.actor <> a.actor))
       -- who asked for a deletion made only the generation that says so
       AND (a.generation IS NULL OR a.operation NOT IN ('delete', 'deletecollection')
@@ -530,7 +532,7 @@ FROM (
 LEFT JOIN LATERAL (  -- of this row's tenant alone, rather than everybody's
     SELECT * FROM ledger.authors a
     WHERE a.tenant_uid = c.tenant_uid
-      AND a.generation IS NOT DISTINCT FROM CASE c.change WHEN 'created' THEN 1 ELSE c.generation END
+      AND coalesce(a.generation, 0) = CASE c.change WHEN 'created' THEN 1 ELSE coalesce(c.generation, 0) END
     OFFSET 0
 ) a ON true
 ORDER BY c.tenant_uid, c.step, c.generation, c.skill_id;

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
+from sidecar.billing.statements import SELECT_TIMELINE
 from sidecar.facts import AnyFact, Began, Census, Removal, Seen
 from sidecar.ledger.filing import file
 
@@ -112,3 +113,21 @@ async def test_a_census_reads_each_tenant_a_few_times_and_not_once_for_each_othe
     uids = tuple(uid(number) for number in range(TENANTS)) + tuple(uid(90_000 + number) for number in range(6))
     census = Census(version="200000", sent_at=sent, answered_at=sent, uids=uids)
     assert await read(connection, [census]) < 10 * TENANTS
+
+
+async def test_a_time_line_reads_its_tenant_a_few_times_and_not_once_for_each_change(connection) -> None:
+    await connection.execute(
+        """
+        INSERT INTO ledger.attributions (tenant_uid, resource_version, source, request_key, generation, actor,
+                                         actor_groups, operation, how, base_version, reviews, source_ips)
+        SELECT uid, version, source, generation, generation, 'alice', '{}', 'patch',
+               CASE source WHEN 'audit' THEN 'likely' ELSE 'claimed' END, version - 1, ARRAY[generation::text], '{}'
+        FROM made, unnest(ARRAY['admission', 'audit']) source
+        """
+    )
+    async with connection.transaction():
+        before = await connection.fetchval(READ)
+        rows = await connection.fetch(SELECT_TIMELINE, [uid(0)], 1_000, 0)
+        read = await connection.fetchval(READ) - before
+    assert {row["how"] for row in rows if row["generation"]} == {"proven"}
+    assert read < 60 * (HISTORY + TENANTS)
