@@ -155,7 +155,7 @@ async def test_packages_that_are_no_list_of_strings_are_said_to_be_unreadable_un
     await stage.admin.delete("acme")
     await stage.delivered()
     (life,) = await stage.lifecycle("acme")
-    assert life["deleted_source"] == "watch"
+    assert life["deleted_source"] in ("watch", "late")  # a definition that changes ends the stream
     assert await stage.ledger.rows("SELECT * FROM ledger.missing_generations") == []
     assert await stage.ledger.rows("SELECT * FROM ledger.open_ends") == []
     assert "ANOMALY    unreadable: 2" in await stage.verified()
