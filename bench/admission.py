@@ -160,7 +160,7 @@ def _ms(seconds: dict[str, list[float]]) -> dict[str, list[float]]:
 @asynccontextmanager
 async def _staged(server: str) -> AsyncIterator[_Stage]:
     from tests.support.envtest import running_kubernetes  # noqa: PLC0415 - only with the binaries
-    from tests.support.registration import CA, SERVER, hooks, webhook  # noqa: PLC0415
+    from tests.support.registration import hooks, webhook  # noqa: PLC0415
 
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
@@ -173,16 +173,16 @@ async def _staged(server: str) -> AsyncIterator[_Stage]:
             log = folder / f"{name}.log"
             return await stack.enter_async_context(child("bench.webhooks", *command, log=log, **environment))
 
-        bare = await started("bare", "bare", str(SERVER))
+        bare = await started("bare", "bare", str(own.certificate), str(own.key))
         urls = {"bare": f"https://127.0.0.1:{await bare.line()}/admission", "sidecar": own.webhook_url}
         sidecar = await started("sidecar", "stalling", **settings, SIDECAR_LOG_LEVEL="warning")
         token = kubernetes.tokens["admin"]
         storms = {}
         for kind, url in urls.items():
-            kubernetes.register(webhook(url, kind, objectSelector={"matchLabels": {"kind": kind}}))
+            kubernetes.register(webhook(url, own.ca, kind, objectSelector={"matchLabels": {"kind": kind}}))
             target = f"{kubernetes.url}{_PATH}/storm-{kind}"
             storms[kind] = await started(f"storm-{kind}", "storm", target, str(kubernetes.ca_file), token)
-        audit = await started("audit", "audit", f"{own.url}/audit", str(CA), own.token, str(_EVENTS))
+        audit = await started("audit", "audit", f"{own.url}/audit", str(own.ca), own.token, str(_EVENTS))
         headers = {"Authorization": f"Bearer {token}"}
         connector = aiohttp.TCPConnector(ssl=kubernetes.tls())
         session = await stack.enter_async_context(

@@ -1,6 +1,6 @@
 """The processes around (e): `python -m bench.webhooks bare|stalling|storm|audit`.
 
-`bare CERTIFICATE`: the least handler that a webhook can be: it reads the review's JSON and allows it. Prints its port.
+`bare CERTIFICATE KEY`: the least that a webhook can be: it reads the review's JSON and allows it. Prints its port.
 `stalling`: `python -m sidecar`, whose disk stalls from a SIGUSR1 on until the next one: each statement of its spool
 then begins half a second late, in SQLite's own thread, as it would wait in an fsync. (Not a real disk that stalls:
 that needs a device of one's own.)
@@ -36,7 +36,7 @@ DATA = Path(__file__).parent.parent / "tests" / "data"
 _STALL_SECONDS = 0.5
 
 
-async def _bare(certificate: str) -> None:
+async def _bare(certificate: str, key: str) -> None:
     async def allow(request: web.Request) -> web.Response:
         review = await request.json()
         response = {"uid": review["request"]["uid"], "allowed": True}
@@ -47,7 +47,7 @@ async def _bare(certificate: str) -> None:
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=120)
     await runner.setup()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(certificate, key)
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context, backlog=1024).start()
     print(runner.addresses[0][1], flush=True)
     await asyncio.Event().wait()

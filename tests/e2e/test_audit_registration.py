@@ -5,7 +5,6 @@ certificate is the Service's, as in a cluster.
 """
 
 import json
-import shutil
 import ssl
 import threading
 from collections.abc import Iterator
@@ -18,12 +17,11 @@ import pytest
 import yaml
 
 from tests.support.envtest import TENANTS, Kubernetes, running_kubernetes
-from tests.support.manifests import MANIFESTS, Json, rendered
+from tests.support.manifests import Json, rendered
+from tests.support.registration import CONTROL_PLANE, audit_flags
 from tests.support.tenants import MERGE, tenant
 from tests.support.waiting import until
 
-FILES = MANIFESTS / "components" / "audit" / "control-plane"
-ON_HOST = "/etc/kubernetes/billing-sidecar"
 CERTIFICATE = Path(__file__).parents[1] / "data" / "tls" / "in-cluster.pem"  # the Service's name; its own CA
 TOKEN = "of-the-audit-log"  # noqa: S105 - of this test alone
 
@@ -71,28 +69,15 @@ class Sink:
         return [event for _, _, body in self.received for event in body["items"]]
 
 
-def flags(folder: Path) -> list[str]:
-    """The API server's flags of kubeadm.yaml, with the files in `folder`."""
-    arguments = yaml.safe_load((FILES / "kubeadm.yaml").read_text())["apiServer"]["extraArgs"]
-    return [f"--{each['name']}={each['value']}".replace(ON_HOST, str(folder)) for each in arguments]
-
-
 @pytest.fixture
 def audited(tmp_path: Path) -> Iterator[tuple[Kubernetes, Sink]]:
     """An API server that sends its audit log to a sink."""
     sink = Sink()
     host = tmp_path / "host"
     host.mkdir()
-    shutil.copy(FILES / "policy.yaml", host)
-    (host / "token").write_text(f"{TOKEN}\n")
-    shutil.copy(CERTIFICATE, host / "ca.crt")
-    kubeconfig = (FILES / "kubeconfig.yaml").read_text()
-    address = "https://10.96.0.80:8443"
-    assert address in kubeconfig
-    moved = kubeconfig.replace(address, f"https://127.0.0.1:{sink.port}").replace(ON_HOST, str(host))
-    (host / "kubeconfig.yaml").write_text(moved)
+    flags = audit_flags(host, sink.port, CERTIFICATE, TOKEN)
     (tmp_path / "kubernetes").mkdir()
-    with sink.serving(), running_kubernetes(tmp_path / "kubernetes", flags(host)) as kubernetes:
+    with sink.serving(), running_kubernetes(tmp_path / "kubernetes", flags) as kubernetes:
         yield kubernetes, sink
 
 
@@ -125,6 +110,6 @@ async def test_the_files_make_the_api_server_send_whole_changes_of_tenants_with_
 
 def test_the_example_has_the_address_and_the_token_that_the_files_name():
     objects = {each["kind"]: each for each in rendered("examples/standalone")}
-    server = yaml.safe_load((FILES / "kubeconfig.yaml").read_text())["clusters"][0]["cluster"]["server"]
+    server = yaml.safe_load((CONTROL_PLANE / "kubeconfig.yaml").read_text())["clusters"][0]["cluster"]["server"]
     assert objects["Service"]["spec"]["clusterIP"] in server
     assert objects["ConfigMap"]["data"]["SIDECAR_AUDIT_TOKEN_FILE"] == "/etc/sidecar/tokens/audit"  # noqa: S105

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.receiver import Receiver
-from tests.support.registration import SERVER, WEBHOOKS, webhook
+from tests.support.registration import WEBHOOKS, webhook
 from tests.support.tenants import MERGE, PATH, Answer, Json, Tenants, tenant
 from tests.support.told_stage import ToldStage
 from tests.support.waiting import until
@@ -81,7 +81,7 @@ def _answered_attempts(stage: ToldStage, truth: dict[int, str]) -> int:
 @contextmanager
 def _second_webhook(stage: ToldStage, receiver: Receiver, **other: Any) -> Iterator[None]:
     """While the block runs the API server asks this one too, about each write that it asks the sidecar about."""
-    stage.kubernetes.register(webhook(receiver.url, "second", name="second.example.org", **other))
+    stage.kubernetes.register(webhook(receiver.url, stage.hooks.ca, "second", name="second.example.org", **other))
     try:
         with receiver.serving():
             yield
@@ -110,7 +110,7 @@ async def test_who_claims_anothers_change_takes_the_name_away_only_until_the_aud
         with urllib.request.urlopen(asked, context=tls, timeout=10) as answer:  # noqa: S310 - https, on loopback
             assert json.loads(answer.read())["response"]["allowed"] is True
 
-    receiver = Receiver(SERVER, first=forge)
+    receiver = Receiver(told.hooks.certificate, told.hooks.key, first=forge)
     await told.start()
     alice, bob = told.as_user("alice"), told.as_user("bob")
     with _second_webhook(told, receiver, timeoutSeconds=10):
@@ -204,7 +204,11 @@ async def test_an_answer_in_another_form_names_its_author_and_is_no_observation(
 
 async def test_what_was_not_stored_leaves_no_trace(told: ToldStage):
     """Refusals, a dry run, no-op, and what changes nothing that bills, all by bob; alice's changes are hers alone."""
-    deny = Receiver(SERVER, allowed=lambda review: review["request"]["userInfo"]["username"] != "bob")
+    deny = Receiver(
+        told.hooks.certificate,
+        told.hooks.key,
+        allowed=lambda review: review["request"]["userInfo"]["username"] != "bob",
+    )
     await told.start()
     alice, bob = told.as_user("alice"), told.as_user("bob")
     acme = await alice.create("acme", "jitsi")

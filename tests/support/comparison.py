@@ -209,3 +209,22 @@ async def compared(ledger: LedgerReader, truth: Truth, away: Sequence[Away]) -> 
     """All that the ledger says, held against the truth. `away`: when nothing can have been told live."""
     tables = {table: await ledger.rows(query) for table, query in _QUERIES.items()}
     return Compared(truth, tables, await ledger.rows("SELECT * FROM ledger.gaps"), away)
+
+
+async def misnamed(ledger: LedgerReader, truth: Truth) -> tuple[list[str], list[str]]:
+    """Generations and removals that the ledger names somebody else for, and those that it names nobody for."""
+    rows = await ledger.rows("SELECT tenant_uid, generation, actor, how FROM ledger.authors")
+    named = {(str(row["tenant_uid"]), row["generation"]): (row["actor"], row["how"]) for row in rows}
+    wrong, nobody = [], []
+    for life in truth.lives.values():
+        actors: dict[int | None, str] = {number: made.actor for number, made in life.generations.items()}
+        if life.removed is not None:
+            actors[None] = life.remover
+        for generation, actor in actors.items():
+            said = named.get((life.uid, generation))
+            what = f"{life.name} ({life.uid}) generation {generation} by {actor}"
+            if said is None:
+                nobody.append(what)
+            elif said[0] != actor:
+                wrong.append(f"{what}, and is said to be by {said}")
+    return wrong, nobody

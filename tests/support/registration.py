@@ -1,71 +1,68 @@
-"""How an API server is told to tell the sidecar: as a webhook, and as the backend of its audit log.
+"""How an API server is told to tell the sidecar, as `manifests/` say it: as a webhook, and as backend of its audit log.
 
-By address instead of by Service, because there is no Service network here; all else as the sidecar is registered
-anywhere.
+Other than there are the addresses, because there is no Service network here, and the folders.
 """
 
 import base64
-import json
+import copy
+import functools
 import secrets
+import shutil
 import ssl
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.captures import DATA, LABEL
-from tests.support.ports import free_ports
+import yaml
 
-Json = dict[str, Any]
+from tests.support.manifests import MANIFESTS, Json, of_kind, rendered
+from tests.support.ports import free_ports
 
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 NAME = "billing-sidecar"
+CONTROL_PLANE = MANIFESTS / "components" / "audit" / "control-plane"
 
-_CAN_BILL = (
-    "request.operation != 'UPDATE' || object.metadata.generation != oldObject.metadata.generation || "
-    "(has(oldObject.metadata.deletionTimestamp) && size(object.metadata.?finalizers.orValue([])) == 0) || "
-    f"object.metadata.?labels[?'{LABEL}'] != oldObject.metadata.?labels[?'{LABEL}']"
-)
-
-CA = DATA / "tls" / "old-ca.crt"
-"""What `SERVER` is signed with."""
-SERVER = DATA / "tls" / "old-server.pem"
-"""Certificate and key of whoever plays a webhook on this machine; valid for 127.0.0.1."""
+_ON_HOST = "/etc/kubernetes/billing-sidecar"
+_SERVICE = "https://10.96.0.80:8443"
+_IN_CLUSTER = "billing-sidecar.portal.svc"
 
 
-def webhook(url: str, configuration: str = NAME, **other: Any) -> Json:
-    """The registration of a webhook at `url`, which shows the certificate `SERVER`; `other`: what differs in it."""
-    return {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": configuration},
-        "webhooks": [
-            {
-                "name": "record.billing.pieced.ch",
-                "clientConfig": {"url": url, "caBundle": base64.b64encode(CA.read_bytes()).decode()},
-                "rules": [
-                    {
-                        "apiGroups": ["pieced.ch"],
-                        "apiVersions": ["v1alpha1"],
-                        "resources": ["piecedtenants"],
-                        "operations": ["CREATE", "UPDATE", "DELETE"],
-                        "scope": "Cluster",
-                    }
-                ],
-                "matchConditions": [{"name": "can-bill", "expression": _CAN_BILL}],
-                "matchPolicy": "Equivalent",
-                "sideEffects": "NoneOnDryRun",
-                "failurePolicy": "Ignore",
-                "timeoutSeconds": 1,
-                "admissionReviewVersions": ["v1"],
-                **other,
-            }
-        ],
-    }
+@functools.cache
+def _registered() -> Json:
+    return of_kind(rendered("base"), "ValidatingWebhookConfiguration", NAME)
+
+
+def webhook(url: str, ca: Path, configuration: str = NAME, **other: Any) -> Json:
+    """The registration, of the webhook at `url` whose certificate `ca` has signed; `other`: what else differs."""
+    body = copy.deepcopy(_registered())
+    body["metadata"]["name"] = configuration
+    (registered,) = body["webhooks"]
+    bundle = base64.b64encode(ca.read_bytes()).decode()
+    registered |= {"clientConfig": {"url": url, "caBundle": bundle}, **other}
+    return body
+
+
+def audit_flags(folder: Path, port: int, ca: Path, token: str) -> list[str]:
+    """Write the files of a control-plane host into `folder`; returns the API server's flags that name them.
+
+    The backend listens on `port` of this machine, and shows a certificate that `ca` has signed for the Service.
+    """
+    shutil.copy(CONTROL_PLANE / "policy.yaml", folder)
+    shutil.copy(ca, folder / "ca.crt")
+    (folder / "token").write_text(f"{token}\n")
+    kubeconfig = (CONTROL_PLANE / "kubeconfig.yaml").read_text()
+    assert _SERVICE in kubeconfig
+    moved = kubeconfig.replace(_SERVICE, f"https://127.0.0.1:{port}").replace(_ON_HOST, str(folder))
+    (folder / "kubeconfig.yaml").write_text(moved)
+    arguments = yaml.safe_load((CONTROL_PLANE / "kubeadm.yaml").read_text())["apiServer"]["extraArgs"]
+    return [f"--{each['name']}={each['value']}".replace(_ON_HOST, str(folder)) for each in arguments]
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """Where the sidecar will listen for the API server, with which certificate and token; files in `folder`."""
+    """Where the sidecar will listen for the API server, with which certificate and token. Its files are in `folder`."""
 
     folder: Path
     port: int
@@ -82,6 +79,21 @@ class Hooks:
         return f"{self.url}/admission"
 
     @property
+    def certificate(self) -> Path:
+        """For whoever plays a webhook on this machine, as its key is."""
+        return self.folder / "tls" / "tls.crt"
+
+    @property
+    def key(self) -> Path:
+        """The certificate's."""
+        return self.folder / "tls" / "tls.key"
+
+    @property
+    def ca(self) -> Path:
+        """What has signed the certificate."""
+        return self.folder / "tls" / "ca.crt"
+
+    @property
     def log(self) -> Path:
         """The file of the audit log, which the API server writes too."""
         return self.folder / "audit.log"
@@ -89,64 +101,36 @@ class Hooks:
     @property
     def webhook(self) -> Json:
         """The registration of the sidecar's webhook."""
-        return webhook(self.webhook_url)
+        return webhook(self.webhook_url, self.ca)
 
-    def settings(self, *, audited: bool = True) -> dict[str, str]:
-        """The sidecar's variables. Without `audited` nobody may send it audit events."""
-        settings = {
+    def settings(self) -> dict[str, str]:
+        """The sidecar's variables."""
+        return {
             "SIDECAR_HTTPS": f"127.0.0.1:{self.port}",
-            "SIDECAR_TLS_CERT": str(SERVER),
-            "SIDECAR_TLS_KEY": str(SERVER),
+            "SIDECAR_TLS_CERT": str(self.certificate),
+            "SIDECAR_TLS_KEY": str(self.key),
+            "SIDECAR_AUDIT_TOKEN_FILE": str(self.folder / "token"),
         }
-        return settings | ({"SIDECAR_AUDIT_TOKEN_FILE": str(self.folder / "token")} if audited else {})
 
     def tls(self) -> ssl.SSLContext:
         """A client context that trusts the sidecar's certificate."""
-        return ssl.create_default_context(cafile=CA)
+        return ssl.create_default_context(cafile=self.ca)
 
     def flags(self) -> list[str]:
-        """What kube-apiserver is started with."""
+        """What kube-apiserver is started with. Of two values of a flag it takes the last."""
         return [
-            f"--audit-policy-file={self.folder / 'policy.json'}",
-            f"--audit-webhook-config-file={self.folder / 'audit.kubeconfig'}",
+            *audit_flags(self.folder, self.port, self.ca, self.token),
             "--audit-webhook-batch-max-wait=1s",
             "--audit-webhook-initial-backoff=1s",
             f"--audit-log-path={self.log}",
         ]
 
-    def write(self) -> None:
-        """Write the files that the flags and settings name."""
-        (self.folder / "token").write_text(self.token)
-        policy = {
-            "apiVersion": "audit.k8s.io/v1",
-            "kind": "Policy",
-            "omitStages": ["RequestReceived"],
-            "rules": [
-                {
-                    "level": "RequestResponse",
-                    "verbs": ["create", "update", "patch", "delete", "deletecollection"],
-                    "resources": [{"group": "pieced.ch", "resources": ["piecedtenants", "piecedtenants/status"]}],
-                },
-                {"level": "None"},
-            ],
-        }
-        (self.folder / "policy.json").write_text(json.dumps(policy))
-        kubeconfig = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [
-                {"name": "sidecar", "cluster": {"server": f"{self.url}/audit", "certificate-authority": str(CA)}}
-            ],
-            "users": [{"name": "api-server", "user": {"token": self.token}}],
-            "contexts": [{"name": "sidecar", "context": {"cluster": "sidecar", "user": "api-server"}}],
-            "current-context": "sidecar",
-        }
-        (self.folder / "audit.kubeconfig").write_text(json.dumps(kubeconfig))
-
 
 def hooks(folder: Path) -> Hooks:
-    """Hooks on a free port, with their files written into `folder`."""
+    """Hooks on a free port, with a certificate in `folder` that the sidecar's own command has made."""
     (port,) = free_ports(1)
     made = Hooks(folder, port, secrets.token_hex(16))
-    made.write()
+    command = ["certificates", "--dir", str(made.ca.parent), "--host", _IN_CLUSTER]
+    subprocess.run([sys.executable, "-m", "sidecar", *command], check=True, capture_output=True, timeout=60)
+    (folder / "token").write_text(f"{made.token}\n")
     return made

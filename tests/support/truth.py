@@ -23,7 +23,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Generation:
-    """What one generation of a tenant held, and which write, at which version, made it."""
+    """What one generation of a tenant held, and which write, at which version, made it: the one that `actor` sent."""
 
     number: int
     version: int
@@ -31,6 +31,7 @@ class Generation:
     suspended: bool
     deletion_requested: bool
     asked: Asked
+    actor: str = ""
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Life:
     generations: dict[int, Generation] = field(default_factory=dict)
     orgs: dict[int, str | None] = field(default_factory=dict)  # version: the org it then carried
     removed: Asked | None = None
+    remover: str = ""
 
     @property
     def versions(self) -> list[int]:
@@ -71,8 +73,8 @@ class Truth:
         self.lives: dict[str, Life] = {}
         self.version = 0  # the highest that any answer said
 
-    def stored(self, answer: Json, asked: Asked) -> None:
-        """A write was answered with the tenant as it is stored now."""
+    def stored(self, answer: Json, asked: Asked, actor: str = "") -> None:
+        """A write by `actor` was answered with the tenant as it is stored now."""
         metadata, spec = answer["metadata"], answer["spec"]
         created_at = datetime.fromisoformat(metadata["creationTimestamp"])
         life = self.lives.setdefault(metadata["uid"], Life(metadata["uid"], metadata["name"], created_at))
@@ -83,17 +85,21 @@ class Truth:
             suspended=bool(spec.get("suspend")),
             deletion_requested="deletionTimestamp" in metadata,
             asked=asked,
+            actor=actor,
         )
         life.orgs[generation.version] = (metadata.get("labels") or {}).get(LABEL)
         self.version = max(self.version, generation.version)
-        # Answers overtake each other: the write with the lowest version is the one that made the generation.
+        # Answers overtake each other: the write with the lowest version is the one that made the generation. One that
+        # changes nothing repeats it, and is sent by who has read it.
         known = life.generations.get(generation.number)
-        if known is None or known.version > generation.version:
+        order = (generation.version, asked.sent_at)
+        if known is None or (known.version, known.asked.sent_at) > order:
             life.generations[generation.number] = generation
 
-    def gone(self, uid: str, asked: Asked) -> None:
-        """A request was answered with the removal of the tenant."""
+    def gone(self, uid: str, asked: Asked, actor: str = "") -> None:
+        """A request by `actor` was answered with the removal of the tenant."""
         self.lives[uid].removed = asked
+        self.lives[uid].remover = actor
 
     def successors(self, life: Life) -> list[Life]:
         """The later tenants of that name, the next one first."""

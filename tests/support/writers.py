@@ -1,7 +1,7 @@
 """Several people at once who change tenants at random, and keep record of what they were answered."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -69,14 +69,15 @@ class Gate:
 
 
 class Writers:
-    """Change after change, each chosen from `seed` and its number, by one of `users` at a time each."""
+    """Change after change, each chosen from `seed` and its number, by one of `users` (by name) at a time each."""
 
-    def __init__(self, users: list[Tenants], names: list[str], seed: int) -> None:
+    def __init__(self, users: Mapping[str, Tenants], names: list[str], seed: int) -> None:
         """Nothing is written before `make` is called."""
         self.truth = Truth()
         self.gate = Gate()
         self.conflicts = 0
-        self._users = users
+        self._users = list(users.values())
+        self._actors = {user.token: name for name, user in users.items()}
         self._names = names
         self._seed = seed
         self._begun = 0
@@ -155,11 +156,11 @@ class Writers:
             return False
         said, asked = answer.ok(), Asked(sent_at, datetime.now(UTC))
         if said["kind"] == "Status":
-            self.truth.gone(said["details"]["uid"], asked)
+            self.truth.gone(said["details"]["uid"], asked, self._actors[user.token])
         elif "deletionTimestamp" in said["metadata"] and not said["metadata"].get("finalizers"):
-            self.truth.gone(said["metadata"]["uid"], asked)
+            self.truth.gone(said["metadata"]["uid"], asked, self._actors[user.token])
         else:
-            self.truth.stored(said, asked)
+            self.truth.stored(said, asked, self._actors[user.token])
         return True
 
 
