@@ -13,7 +13,8 @@ import msgspec
 _VERSION = re.compile(r"0|[1-9][0-9]{0,38}")  # KEP-5504: decimal, up to 128 bits
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as Kubernetes makes them; Postgres keeps a uuid
 _NUL = "a NUL, which Postgres text cannot hold"
-_GENERATION_MOST = 2**63 - 1  # int64 in Kubernetes, bigint in Postgres
+# int64 in Kubernetes, bigint in Postgres; one less, because the views reckon with the next one.
+_GENERATION_MOST = 2**63 - 2
 
 # Characters of a tenant's name, as Kubernetes allows them (RFC 1123), and bytes of a package's: an index of Postgres
 # holds 2,704 bytes a row, and the name is one of three parts of a key.
