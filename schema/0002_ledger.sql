@@ -234,8 +234,11 @@ CROSS JOIN LATERAL (
           AND n.tenant_uid <> t.tenant_uid
           AND (n.created_at > t.created_at
                OR n.created_at = t.created_at
-                  AND (SELECT min(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = n.tenant_uid)
-                    > (SELECT min(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = t.tenant_uid))
+                  -- the uid: for two that say that one version was the first of both, which no cluster does
+                  AND ((SELECT min(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = n.tenant_uid),
+                       n.tenant_uid)
+                    > ((SELECT min(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = t.tenant_uid),
+                       t.tenant_uid))
     ) c
     WHERE c.at IS NOT NULL
     ORDER BY c.at, c.rank

@@ -199,7 +199,9 @@ def _differences(
 
 def _successors(namesakes: list[Any]) -> dict[str, datetime]:
     """For each tenant whose name was used again: when the next one of that name was created."""
-    ordered = sorted(namesakes, key=lambda row: (row["tenant_name"], row["created_at"], row["first_version"]))
+    ordered = sorted(
+        namesakes, key=lambda row: (row["tenant_name"], row["created_at"], row["first_version"], row["uid"])
+    )
     return {
         older["uid"]: newer["created_at"]
         for older, newer in pairwise(ordered)

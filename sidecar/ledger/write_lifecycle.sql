@@ -40,7 +40,7 @@ WITH named AS (
                                                  deleted_at, deleted_not_before, deleted_source, source)
     SELECT tenant_uid, tenant_name, zitadel_org_id, created_at, deleted_at, deleted_not_before, deleted_source, source
     FROM news
-    ORDER BY created_at, first_version  -- one live row a name: the older ends before the newer begins
+    ORDER BY created_at, first_version, tenant_uid  -- one live row a name: the older ends before the newer begins
     ON CONFLICT (tenant_uid) DO UPDATE
         SET zitadel_org_id = excluded.zitadel_org_id, deleted_at = excluded.deleted_at,
             deleted_not_before = excluded.deleted_not_before, deleted_source = excluded.deleted_source

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import msgspec
 import pytest
 
 from sidecar.errors import Misconfigured, Refused, Unavailable
@@ -206,6 +207,21 @@ async def test_the_next_tenant_of_a_name_ends_the_one_before_whichever_came_firs
         "SELECT tenant_uid::text, deleted_at, deleted_source FROM public.tenant_billing_lifecycle ORDER BY 1"
     )
     assert [tuple(r) for r in rows] == [(uid(1), minutes(30), "inferred"), (uid(2), None, None)]
+
+
+async def test_two_that_say_the_same_of_their_beginning_are_told_apart_by_their_uids(ledger, sql) -> None:
+    """No cluster gives one version to two objects; a forged audit event may say so, and must break nothing."""
+    await ledger.deliver([BEGAN, tenant(2, tenant_name="tenant-1"), tenant(1)])
+    rows = await sql.fetch("SELECT tenant_uid::text, deleted_at FROM public.tenant_billing_lifecycle ORDER BY 1")
+    assert [(row["tenant_uid"], row["deleted_at"]) for row in rows] == [(uid(1), minutes(1)), (uid(2), None)]
+    assert (await verify(sql)).differences == []
+
+
+async def test_the_last_generation_that_there_can_be_breaks_no_view(ledger, sql) -> None:
+    last = msgspec.structs.replace(tenant(1, 2), generation=2**63 - 2)
+    await ledger.deliver([BEGAN, tenant(1, 1), last])
+    (missing,) = await sql.fetch("SELECT generation_from, generation_to FROM ledger.missing_generations")
+    assert tuple(missing) == (2, 2**63 - 3)
 
 
 def census(
