@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export KUBEBUILDER_ASSETS ?= $(CACHE)/envtest/1.36.3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check fix e2e envtest bench requirements
+.PHONY: help demo run test fuzz check fix e2e envtest bench requirements
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ fix: $(VENV)/.ready ## format, and mend what the linter can
 
 envtest: $(VENV)/.ready ## build kube-apiserver, etcd and kubectl once, unless KUBEBUILDER_ASSETS has them
 	@tests/e2e/envtest/build "$(KUBEBUILDER_ASSETS)"
+
+fuzz: export FUZZ_EXAMPLES ?= 5000
+fuzz: $(VENV)/.ready ## send nonsense to the webhooks and to `ingest`, for about an hour (FUZZ_EXAMPLES=5000)
+	@$(RUN)python -m pytest tests/integration/test_fuzz.py --timeout 0 $(ARGS)
 
 e2e: envtest ## the same story on a real kube-apiserver, etcd and Postgres
 	@$(RUN)python -m pytest tests/e2e $(ARGS)
