@@ -22,6 +22,9 @@ from sidecar.tenant import read as read_tenant
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 _DELETIONS = frozenset({"delete", "deletecollection"})
 
+# 202: a deletion with the old option orphanDependents=false that a finalizer holds up.
+_DONE = (200, 201, 202)
+
 # What the API server says of a request whose client went away: not that it was done.
 _CUT = "Connection closed early"
 
@@ -96,7 +99,7 @@ _REASONS: tuple[tuple[str, Callable[[Event, Resource], bool]], ...] = (
     ("other_resource", _is_other),
     ("other_resource", lambda event, _: event.subresource not in ("", "status")),
     ("read", lambda event, _: event.verb not in _WRITES),
-    ("failed", lambda event, _: event.code not in (200, 201)),
+    ("failed", lambda event, _: event.code not in _DONE),
     ("cut", lambda event, _: event.message == _CUT),
     ("malformed", lambda event, _: event.stage_timestamp.tzinfo is None),
     ("dry_run", lambda event, _: _is_dry_run(event)),

@@ -122,6 +122,11 @@ def test_a_deletion_that_a_finalizer_holds_is_an_observation_that_asks_for_it():
     assert (by.actor, by.generation, by.operation) == ("bob", 7, "delete")
 
 
+def test_a_held_deletion_with_the_old_option_for_dependents_is_answered_202_and_counts():
+    event = like("held deletion", responseStatus={"code": 202}, requestObject={"orphanDependents": False})
+    assert facts(event)[0].generation == 7
+
+
 def test_taking_the_last_finalizer_is_a_removal_and_no_observation():
     removal, by = facts(like("last finalizer"))
     at = datetime.fromisoformat(like("last finalizer")["stageTimestamp"])
