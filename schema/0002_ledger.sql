@@ -436,7 +436,8 @@ WHERE s.from_version > s.covered_to;
 -- Whoever made a generation has the lowest version of it: later answers carry it too (a label, a status), and those
 -- above the least version that any fact knows are no candidates. A no-op repeats the version, later. Proven is a
 -- creation, a removal that the API server confirmed, and a request whose last attempt replaced the version before it
--- (nothing known lies between) while no other request is known to have tried the same from there. A claim is
+-- (nothing known lies between) while no other request is known to have tried the same from there, or to have been
+-- answered with the same at the same time: an API server that cannot reach our webhook does not ask it. A claim is
 -- believed only if nobody else is known to have tried the same from there; better than likely, because a no-op looks
 -- like the author when the author's own audit event was dropped.
 CREATE VIEW ledger.authors AS
@@ -458,9 +459,13 @@ FROM (
                     AND NOT EXISTS (SELECT FROM ledger.attributions b
                                     WHERE b.tenant_uid = a.tenant_uid
                                       AND coalesce(b.generation, 0) = coalesce(a.generation, 0)
-                                      AND b.base_version = a.base_version
                                       AND (b.source, b.request_key) <> (a.source, a.request_key)
-                                      AND NOT (b.source = 'admission' AND b.request_key = ANY (a.reviews)))
+                                      AND (b.base_version = a.base_version
+                                               AND NOT (b.source = 'admission' AND b.request_key = ANY (a.reviews))
+                                           -- or our webhook did not see from where, and it may be the one
+                                           OR b.base_version IS NULL AND b.source = 'audit' AND b.actor <> a.actor
+                                               AND b.resource_version = a.resource_version
+                                               AND b.asked_at <= a.answered_at AND b.answered_at >= a.asked_at))
                    THEN 'proven'
                ELSE 'likely'
            END AS how

@@ -621,3 +621,51 @@ async def test_verify_names_each_kind_of_difference(ledger, sql) -> None:
     assert "deleted_at is" in text
     assert "the org is other, the facts say org" in text
     assert "has no lifecycle row" in text
+
+
+def answered(actor: str, asked: float, done: float, **more) -> Attribution:
+    """An audit event's answer that has the second generation of the first tenant; times in seconds after NOON."""
+    given = {
+        "tenant_uid": uid(1),
+        "resource_version": "20",
+        "generation": 2,
+        "source": "audit",
+        "request_key": f"{actor} {asked}",
+        "actor": actor,
+        "operation": "patch",
+        "how": "likely",
+        "asked_at": NOON + timedelta(seconds=asked),
+        "answered_at": NOON + timedelta(seconds=done),
+    }
+    return Attribution(**(given | more))
+
+
+async def authors(sql: asyncpg.Connection) -> list[tuple]:
+    rows = await sql.fetch("SELECT generation, actor, how FROM ledger.authors ORDER BY generation")
+    return [tuple(row) for row in rows]
+
+
+@pytest.mark.parametrize("alice_first", [True, False])
+async def test_who_our_webhook_saw_has_not_proven_to_be_the_author_beside_one_whom_it_did_not(
+    ledger, sql, alice_first
+) -> None:
+    """Both wanted the same at once. Of bob the API server could not ask us; alice's retry changed nothing any more."""
+    alice = answered("alice", 1, 2.1, base_version="10", reviews=("r-alice",))
+    bob = answered("bob", 1.1, 2)
+    both = [alice, bob] if alice_first else [bob, alice]
+    await ledger.deliver([BEGAN, tenant(1, 1), tenant(1, 2, "jitsi"), *both])
+    assert await authors(sql) == [(2, "bob", "likely")]
+
+
+async def test_who_asks_for_the_same_after_the_answer_takes_nobody_their_proof(ledger, sql) -> None:
+    alice = answered("alice", 1, 2, base_version="10", reviews=("r-alice",))
+    await ledger.deliver([BEGAN, tenant(1, 1), tenant(1, 2, "jitsi"), answered("bob", 2.1, 2.2), alice])
+    assert await authors(sql) == [(2, "alice", "proven")]
+
+
+async def test_a_deletecollection_has_not_proven_to_remove_what_another_deleted_at_the_same_time(ledger, sql) -> None:
+    gone = {"resource_version": "0", "generation": None}
+    collection = answered("alice", 1, 3, operation="deletecollection", base_version="10", reviews=("r",), **gone)
+    delete = answered("bob", 2, 4, operation="delete", how="proven", **gone)
+    await ledger.deliver([BEGAN, tenant(1, 1), collection, delete])
+    assert await authors(sql) == [(None, "bob", "proven")]
