@@ -34,8 +34,11 @@ def test_each_alert_fires_when_it_should_and_only_then(tmp_path: Path):
 def test_no_alert_is_without_a_test():
     (given,) = yaml.safe_load_all((MONITORING / "alerts.yaml").read_text())
     names = {rule["alert"] for group in given["spec"]["groups"] for rule in group["rules"]}
-    assert [name for name in names if f"alertname: {name}" not in TESTS.read_text()
-            and f'alertname="{name}"' not in TESTS.read_text()] == []
+    assert [
+        name
+        for name in names
+        if f"alertname: {name}" not in TESTS.read_text() and f'alertname="{name}"' not in TESTS.read_text()
+    ] == []
 
 
 def test_the_dashboards_queries_are_valid(tmp_path: Path):

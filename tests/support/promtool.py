@@ -15,6 +15,4 @@ def promtool(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run it in `folder`. AssertionError if there is none."""
     binary = os.environ.get("PROMTOOL") or shutil.which("promtool")
     assert binary, MISSING
-    return subprocess.run(
-        [binary, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run([binary, *arguments], cwd=folder, capture_output=True, text=True, timeout=60, check=False)

@@ -34,7 +34,9 @@ def series() -> dict[str, set[str]]:
     """Every name that a query may have, with its labels."""
     found = {}
     for each in MEASURES:
-        names = [f"{each.name}_{end}" for end in ("bucket", "count", "sum")] if each.kind == "histogram" else [each.name]
+        names = (
+            [f"{each.name}_{end}" for end in ("bucket", "count", "sum")] if each.kind == "histogram" else [each.name]
+        )
         found |= {name: {*each.labels, *(("le",) if name.endswith("_bucket") else ())} for name in names}
     return found
 
@@ -122,7 +124,9 @@ def test_every_alert_says_what_it_means_and_has_an_entry_in_the_runbook() -> Non
         assert file == "docs/runbook.md"
         assert anchor == rule["alert"].lower()  # as GitHub and GitLab make it from the heading
     for entry in re.split(r"^## ", RUNBOOK, flags=re.MULTILINE)[1:]:
-        assert [word for word in ("**What it means.**", "**How to look.**", "**What to do.**") if word not in entry] == []
+        assert [
+            word for word in ("**What it means.**", "**How to look.**", "**What to do.**") if word not in entry
+        ] == []
 
 
 def test_the_dashboard_is_one_that_grafana_takes() -> None:
