@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 MISSING = (
-    "This needs promtool, Prometheus' own checker of rules, on the PATH or where PROMTOOL says: it is in the archives of "
-    "https://prometheus.io/download, and in Debian's package prometheus, from which .ci/run takes it."
+    "This needs promtool, Prometheus' own checker of rules, on the PATH or where PROMTOOL says: it is in the archives "
+    "of https://prometheus.io/download, and in Debian's package prometheus, from which .ci/run takes it."
 )
 
 
