@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import Metric, parser
 
 from sidecar.demo.apiserver import Store, kubeconfig, serving
-from sidecar.measures import MEASURES, _VERSION
+from sidecar.measures import _VERSION, MEASURES
 from sidecar.metrics import CONTENT_TYPE
 from tests.support.issued import SecretVolume, new_pair
 from tests.support.ledger_reader import LedgerReader
