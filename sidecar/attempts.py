@@ -20,6 +20,9 @@ GROUPS_MOST = 4_096
 WEBHOOK = "record.billing.pieced.ch"
 """The name of the webhook in its registration; the manifests must have the same."""
 
+_FAILED_OPEN = "failed-open.validating.webhook.admission.k8s.io/"
+"""How the keys begin under which the API server names a webhook that it went without (kubernetes-facts, section 2)."""
+
 _UID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _KEY = re.compile(rf"{re.escape(WEBHOOK)}/u\.({_UID})")
 _VALUE = re.compile(rf"({_UID}) (0|[1-9][0-9]{{0,38}}) ([0-9]{{1,18}})→([0-9]{{1,18}})")
@@ -74,6 +77,11 @@ def noted(annotations: Mapping[str, str]) -> Iterator[Attempt]:
         if named and said:
             uid, base, before, after = said.groups()
             yield Attempt(named[1], uid, base, int(before), int(after) or None)
+
+
+def failed_open(annotations: Mapping[str, str]) -> bool:
+    """Whether an audit event says that the API server went without our webhook's answer at least once."""
+    return any(key.startswith(_FAILED_OPEN) and value == WEBHOOK for key, value in annotations.items())
 
 
 def name_of(text: str) -> str:

@@ -68,6 +68,8 @@ class Backfill:
         self._progress = progress
         self._patience = patience
         self._running = asyncio.Lock()
+        self.examined = 0
+        """Tenants that the run under way, or the last one, has examined."""
 
     @property
     def running(self) -> bool:
@@ -134,6 +136,7 @@ class Backfill:
                     uids.append(item.uid)
             await self._check_cluster(cluster_uid)
             await self._append([msgspec.structs.replace(fact, backfill=number) for fact in facts])
+            self.examined = examined
             self._progress(examined, examined + (page.remaining or 0))
             _log.info("backfill_listed", run=number, tenants=examined)
         if first is not None and not nameless:  # else a living tenant that has no name would be taken for gone

@@ -6,6 +6,7 @@ died between COMMIT and confirm, adds nothing.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -13,6 +14,7 @@ import msgspec
 import structlog
 
 from sidecar.backoff import Backoff
+from sidecar.durations import Durations
 from sidecar.errors import Refused, Unavailable
 from sidecar.facts import Anomaly, AnyFact, decode, encode
 from sidecar.ledger import Filed
@@ -23,6 +25,9 @@ _MOST_FACTS = 1_000
 
 _SET_ASIDE = "set_aside"
 """The kind of anomaly that tells, in the ledger, of a fact that was set aside."""
+
+# Seconds. A usual transaction takes 3 to 50 ms; Postgres ends a statement after 30 s.
+_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _log = structlog.get_logger()
 
@@ -52,6 +57,14 @@ class Flush:
         self._limit = _MOST_FACTS
         self.busy_since: float | None = None  # of the turn under way, monotonic seconds: one that never ends is ill
         self.waiting_for_postgres: str | None = None
+        self.seconds = Durations(*_BOUNDS)
+        """Of the transactions that were committed."""
+        self.batches: Counter[str] = Counter()
+        """By what became of them: delivered; postponed, Postgres was away; refused, and so split or set aside."""
+        self.facts = 0
+        """Delivered ones."""
+        self.known = 0
+        """Observations among them that the ledger had already."""
 
     async def run(self) -> None:
         """Delivers for ever. Ends only by cancellation, or by an error that a person must mend."""
@@ -72,6 +85,7 @@ class Flush:
             # A batch too heavy for the server's statement_timeout passes in smaller ones.
             self._limit = max(1, self._limit // 2)
             self.waiting_for_postgres = str(error)
+            self.batches["postponed"] += 1
             _log.warning("flush_postponed", reason=str(error), facts=len(taken), next_batch=self._limit)
             return False
         finally:
@@ -87,6 +101,7 @@ class Flush:
         try:
             filed = await self._ledger.deliver([each.fact for each in owed])
         except Refused as error:
+            self.batches["refused"] += 1
             if len(owed) == 1:
                 await self._give_up(owed[0], str(error))
                 return
@@ -95,7 +110,12 @@ class Flush:
             await self._pay(owed[middle:])
             return
         await self._spool.confirm([each.number for each in owed])
-        _log.debug("flushed", facts=len(owed), seconds=round(time.monotonic() - started, 4))
+        seconds = time.monotonic() - started
+        self.seconds.took(seconds)
+        self.batches["delivered"] += 1
+        self.facts += len(owed)
+        self.known += filed.known
+        _log.debug("flushed", facts=len(owed), seconds=round(seconds, 4))
         if filed.held_censuses:
             _log.error("removals_held", censuses=filed.held_censuses, what_to_do="python -m sidecar accept-removals")
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -12,8 +12,9 @@ from sidecar.attribution import Claims, Commit
 from sidecar.backoff import Backoff
 from sidecar.cluster import Cluster
 from sidecar.errors import Unavailable
-from sidecar.facts import Adopted, Anomaly, AnyFact, encode, utc
+from sidecar.facts import Adopted, Anomaly, AnyFact, utc
 from sidecar.flush import Flush
+from sidecar.intake import Intake
 from sidecar.ledger import Delivered, Ledger
 from sidecar.settings import Settings
 from sidecar.spool import Kept, Spool
@@ -37,14 +38,24 @@ class Recorder:
     """The watch of one cluster, and the flush of what it records."""
 
     def __init__(
-        self, settings: Settings, spool: Spool, ledger: Ledger, cluster: Cluster, flush: Flush, claims: Claims
+        self,
+        settings: Settings,
+        spool: Spool,
+        intake: Intake,
+        ledger: Ledger,
+        cluster: Cluster,
+        flush: Flush,
+        claims: Claims,
     ) -> None:
         self._settings = settings
         self._spool = spool
+        self._append = intake.append
         self._ledger = ledger
         self._cluster = cluster
         self._flush = flush
         self._claims = claims
+        self.began_at = time.monotonic()
+        """Seconds on the monotonic clock."""
         self._watch: Watch | None = None
         self.adopted: bool | None = None
         """Whether what is older than our history was adopted; None until the ledger has said so."""
@@ -54,19 +65,13 @@ class Recorder:
         """Where the watch stands; None until there is one."""
         return self._watch.standing if self._watch is not None else None
 
-    async def append(
-        self, facts: Sequence[AnyFact], tenants: Mapping[str, bytes | None] | None = None, position: bytes | None = None
-    ) -> None:
-        """Makes facts durable, with the tenants as last known and the position. Raises `SpoolFull`, `Unavailable`."""
-        await self._spool.append([encode(fact) for fact in facts], tenants or {}, position)
-
     async def work(self) -> None:
         """Flushes and records until it is cancelled. Raises an ExceptionGroup with what must end the process."""
         kept = await self._spool.kept()
         if self._spool.moved_aside is not None:  # first of all: the next start will not know of it any more
             moved_to = self._spool.moved_aside.name
             corrupt = Anomaly(kind="spool_corrupt", detail={"moved_to": moved_to})
-            await _patiently("spool_awaited", lambda: self.append([corrupt]))
+            await _patiently("spool_awaited", lambda: self._append([corrupt]))
         # Nothing may reach the ledger of another cluster, so whose facts these are is known first. A spool with a
         # position says it itself: what it owes is paid although the cluster is away.
         if kept.position is None:
@@ -93,12 +98,12 @@ class Recorder:
     async def _record(self, kept: Kept, delivered: asyncio.Task[Delivered | None]) -> None:
         if self._settings.bootstrap == "auto":
             adopted = Adopted(at=utc(time.time()), by="SIDECAR_BOOTSTRAP=auto")
-            await _patiently("spool_awaited", lambda: self.append([adopted]))
+            await _patiently("spool_awaited", lambda: self._append([adopted]))
         cluster_uid = await _patiently("cluster_awaited", self._cluster.uid)
         await _patiently("resource_awaited", self._cluster.check_scope)
         self._watch = Watch(
             self._cluster,
-            self.append,
+            self._append,
             cluster_uid=cluster_uid,
             org_label=self._settings.org_label,
             resync_seconds=self._settings.resync_seconds,

@@ -16,14 +16,16 @@ from sidecar.backoff import Backoff
 from sidecar.billing import Database
 from sidecar.cluster import Cluster, Reviews
 from sidecar.errors import Unavailable
-from sidecar.facts import AnyFact, encode
+from sidecar.facts import AnyFact
 from sidecar.flush import Flush
 from sidecar.ingest import Ingest, Report
+from sidecar.intake import Intake
 from sidecar.ledger import BackfillRun, Ledger
-from sidecar.metrics import Metrics
+from sidecar.measures import Measured
 from sidecar.recorder import Recorder
 from sidecar.settings import Settings
 from sidecar.spool import Spool
+from sidecar.stocktaking import Stocktaking
 from sidecar.vitals import Vitals
 from sidecar.web import webhooks
 from sidecar.web.callers import Callers
@@ -52,23 +54,45 @@ async def run(settings: Settings) -> None:
         Spool.open(settings.spool, settings.spool_max_bytes) as spool,
         _ledger(settings) as ledger,
         Cluster.connect(settings.kubeconfig, settings.group, settings.version, settings.plural) as cluster,
+        Reviews.connect(settings.kubeconfig) as reviews,
+        Database.opened(settings.database_url.reveal()) as database,
     ):
-        flush, claims = Flush(spool, ledger), Claims()
-        recorder = Recorder(settings, spool, ledger, cluster, flush, claims)
-        certificate = ServingCertificate(settings.tls_cert, settings.tls_key)
-        hooks = Webhooks(_resource(settings), claims, _appending(spool), settings.audit_token_file)
+        measured = _measured(settings, spool, ledger, cluster, database)
+        parts = Parts(database, measured.backfill, ledger.accept_removals, spool.depth, Vitals(measured))
+        callers = Callers(settings.admin_token_file, reviews, settings.admin_audience)
         async with (
-            _door(settings, spool, ledger, cluster, flush, recorder, certificate) as http_port,
-            webhooks.serving(settings.https, certificate, hooks) as https_port,
+            serving(settings.http, parts, callers) as http_port,
+            webhooks.serving(settings.https, measured.certificate, measured.webhooks) as https_port,
             asyncio.TaskGroup() as tasks,
         ):
-            working = [tasks.create_task(recorder.work()), tasks.create_task(certificate.keep_current())]
+            work = (measured.recorder.work(), measured.certificate.keep_current(), measured.stocktaking.run())
+            working = [tasks.create_task(each) for each in work]
             _log.info("started", spool=str(settings.spool), http_port=http_port, https_port=https_port)
             await stop.wait()
             for task in working:
                 task.cancel()
-        await _flush_last(flush, spool)
+        await _flush_last(measured.flush, spool)
     _log.info("stopped")
+
+
+def _measured(settings: Settings, spool: Spool, ledger: Ledger, cluster: Cluster, database: Database) -> Measured:
+    """All parts that do something, none of them started."""
+    watch, audit, listed = Intake(spool, "watch"), Intake(spool, "audit"), Intake(spool, "backfill")
+    flush, claims = Flush(spool, ledger), Claims()
+    return Measured(
+        spool=spool,
+        spool_most=settings.spool_max_bytes,
+        intakes=(watch, audit, listed),
+        flush=flush,
+        recorder=Recorder(settings, spool, watch, ledger, cluster, flush, claims),
+        claims=claims,
+        webhooks=Webhooks(_resource(settings), claims, audit.append, settings.audit_token_file),
+        certificate=ServingCertificate(settings.tls_cert, settings.tls_key),
+        stocktaking=Stocktaking(database),
+        backfill=Backfill(
+            cluster, cluster.uid, listed.append, ledger, settings.org_label, spool.depth, lambda *_: None
+        ),
+    )
 
 
 async def backfill(settings: Settings, asked_by: str, progress: Progress) -> BackfillRun:
@@ -80,7 +104,7 @@ async def backfill(settings: Settings, asked_by: str, progress: Progress) -> Bac
         run = Backfill(
             cluster,
             cluster.uid,
-            _appending(spool),
+            Intake(spool, "backfill").append,
             ledger,
             settings.org_label,
             spool.depth,
@@ -96,7 +120,7 @@ async def ingest(settings: Settings, files: Sequence[str]) -> Report:
     Raises `Misconfigured` for a file that cannot be read; what was read before it is delivered all the same.
     """
     async with _delivering(settings) as (spool, _):
-        run = Ingest(_resource(settings), _waiting_for_room(_appending(spool)))
+        run = Ingest(_resource(settings), _waiting_for_room(Intake(spool, "audit").append))
         try:
             for name in files:
                 await run.file(name)
@@ -119,13 +143,6 @@ async def _delivering(settings: Settings) -> AsyncIterator[tuple[Spool, Ledger]]
                 yield spool, ledger
             finally:
                 flushing.cancel()
-
-
-def _appending(spool: Spool) -> Append:
-    async def append(facts: Sequence[AnyFact]) -> None:
-        await spool.append([encode(fact) for fact in facts])
-
-    return append
 
 
 def _waiting_for_room(append: Append) -> Append:
@@ -154,41 +171,6 @@ async def _ledger(settings: Settings) -> AsyncIterator[Ledger]:
         yield ledger
     finally:
         await ledger.close()
-
-
-@asynccontextmanager
-async def _door(
-    settings: Settings,
-    spool: Spool,
-    ledger: Ledger,
-    cluster: Cluster,
-    flush: Flush,
-    recorder: Recorder,
-    certificate: ServingCertificate,
-) -> AsyncIterator[int]:
-    metrics = Metrics()
-    async with (
-        Database.opened(settings.database_url.reveal()) as database,
-        Reviews.connect(settings.kubeconfig) as reviews,
-    ):
-        parts = Parts(
-            database=database,
-            backfills=Backfill(
-                cluster,
-                cluster.uid,
-                _appending(spool),
-                ledger,
-                settings.org_label,
-                spool.depth,
-                lambda examined, _: metrics.backfill_tenants.set(examined),
-            ),
-            accept_removals=ledger.accept_removals,
-            depth=spool.depth,
-            vitals=Vitals(spool, flush, recorder, certificate, metrics),
-        )
-        callers = Callers(settings.admin_token_file, reviews, settings.admin_audience)
-        async with serving(settings.http, parts, callers) as port:
-            yield port
 
 
 async def _flush_last(flush: Flush, spool: Spool) -> None:

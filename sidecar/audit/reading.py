@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from sidecar.answers import UNDECODABLE, is_version
-from sidecar.attempts import Attempt, groups_of, is_uid, name_of, noted
+from sidecar.attempts import Attempt, failed_open, groups_of, is_uid, name_of, noted
 from sidecar.audit.batches import without_request
 from sidecar.audit.events import Answer, DeleteOptions, Event, List
 from sidecar.facts import AnyFact, Attribution, Removal, version_key
@@ -46,15 +46,17 @@ class Resource(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What the event says."""
+    """What the event says. `failed_open`: the API server went without our webhook's answer."""
 
     facts: list[AnyFact]
+    failed_open: bool = False
 
 
 class Left(NamedTuple):
-    """Why the event says nothing: one word, for the count."""
+    """Why the event says nothing: one word, for the count. `failed_open`: as above, also of a failed request."""
 
     reason: str
+    failed_open: bool = False
 
 
 _event = msgspec.json.Decoder(Event)
@@ -68,6 +70,13 @@ def read(body: bytes, resource: Resource) -> Told | Left:
     event = _decoded(body)
     if event is None:
         return Left("malformed")
+    says = _read(event, resource)
+    if event.stage == "ResponseComplete" and failed_open(event.annotations or {}):
+        return says._replace(failed_open=True)
+    return says
+
+
+def _read(event: Event, resource: Resource) -> Told | Left:
     for reason, applies in _REASONS:
         if applies(event, resource):
             return Left(reason)

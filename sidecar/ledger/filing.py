@@ -44,12 +44,13 @@ F = TypeVar("F", bound=Fact)
 
 @dataclass
 class Filed:
-    """How many rows a batch really added: what was there already does not count."""
+    """How many rows a batch really added; `known`: its observations that were there already."""
 
     lifecycle: int = 0
     skill_events: int = 0
     suspension_events: int = 0
     held_censuses: int = 0
+    known: int = 0
 
     def add(self, other: "Filed") -> None:
         """Counts what another part of the batch added, too."""
@@ -57,6 +58,7 @@ class Filed:
         self.skill_events += other.skill_events
         self.suspension_events += other.suspension_events
         self.held_censuses += other.held_censuses
+        self.known += other.known
 
 
 async def file(connection: asyncpg.Connection, facts: Sequence[AnyFact]) -> Filed:
@@ -147,6 +149,7 @@ class Filing:
             await self._connection.execute(statements.APPLY_EARLIER_CENSUSES, met)
         known = {(uid, generation) for uid, generation in rows if generation is not None}
         again = [s for s, key in zip(seen, keys, strict=True) if key in known]
+        self._filed.known += len(again)
         # Of two facts of one key in one batch, either may be the one that was stored: then all are compared.
         await self._store(statements.FIND_OTHER_CONTENT, again if len(set(keys)) == len(keys) else seen)
         await self._connection.execute(

@@ -85,6 +85,11 @@ class Spool:
         """Whether the last write succeeded: False while the disk is full or the size limit is reached."""
         return self._writer.succeeded
 
+    @property
+    def busy_since(self) -> float | None:
+        """When the write under way began (monotonic seconds); None: none is."""
+        return self._writer.busy_since
+
     async def append(
         self,
         facts: Sequence[bytes],

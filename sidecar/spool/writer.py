@@ -35,6 +35,8 @@ class Writer:
     def __init__(self, database: Database) -> None:
         self.succeeded = True
         """Whether the last write was stored."""
+        self.busy_since: float | None = None
+        """Of the write under way, monotonic seconds: one that never ends is a disk that hangs."""
         self._database = database
         self._waiting: deque[_Write] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -60,8 +62,10 @@ class Writer:
     async def _run(self) -> None:
         try:
             while group := self._next_group():
+                self.busy_since = time.monotonic()
                 await self._store(group)
         finally:
+            self.busy_since = None
             self._task = None
 
     def _next_group(self) -> list[_Write]:

@@ -45,6 +45,8 @@ class Auditing:
         """Events that did not, by reason."""
         self.batches: Counter[str] = Counter()
         """By what became of them: taken, refused."""
+        self.failed_open = 0
+        """Requests that the API server let through without our webhook's answer."""
         self._resource = resource
         self._append = append
         self._repetition = Repetition()
@@ -92,9 +94,11 @@ class Auditing:
         await self._store(told)
         self.taken += told.events
         self.left_out += told.left_out
+        self.failed_open += told.failed_open
 
     def _take(self, event: bytes, told: "_Told") -> None:
         says = read(event, self._resource)
+        told.failed_open += says.failed_open
         if isinstance(says, Left):
             told.left_out[says.reason] += 1
         else:
@@ -114,4 +118,5 @@ class _Told:
 
     facts: list[AnyFact] = field(default_factory=list)
     events: int = 0
+    failed_open: int = 0
     left_out: Counter[str] = field(default_factory=Counter)

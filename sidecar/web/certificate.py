@@ -92,13 +92,16 @@ class ServingCertificate:
         """Once a change; again after a while only if there is nothing to present at all."""
         changed = changed or problem != self._problem
         self._problem = problem
-        files = {"certificate": str(self._certificate), "key": str(self._key)}
+        certificate, key = str(self._certificate), str(self._key)
         if self._pair is not None:
             if changed:
-                _log.warning("certificate_kept", reason=problem, expires_at=self._pair.expires_at.isoformat(), **files)
+                expires_at = self._pair.expires_at.isoformat()
+                _log.warning(
+                    "certificate_kept", reason=problem, expires_at=expires_at, certificate=certificate, key=key
+                )
         elif changed or time.monotonic() - self._said_at >= _AWAITED_SECONDS:
             self._said_at = time.monotonic()
-            _log.warning("certificate_awaited", reason=problem, **files)
+            _log.warning("certificate_awaited", reason=problem, certificate=certificate, key=key)
 
     def _present(self, connection: ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> int | None:
         """OpenSSL asks this in each handshake, whether or not the client names a server."""

@@ -3,8 +3,8 @@
 from typing import Literal
 
 from msgspec import Struct
-from prometheus_client import CONTENT_TYPE_LATEST
 
+from sidecar.metrics import CONTENT_TYPE
 from sidecar.web.problems import Problem
 from sidecar.web.routing import Call, Parts, Reply, Route
 
@@ -55,6 +55,6 @@ ROUTES = (
         name="metrics",
         summary="Metrics in Prometheus' text format",
         act=_metrics,
-        media_type=CONTENT_TYPE_LATEST,
+        media_type=CONTENT_TYPE,
     ),
 )

@@ -1,6 +1,7 @@
 """The TLS port, which the API server calls: `POST /admission` and `POST /audit`."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from sidecar.admission import NoReview, Review
 from sidecar.attempts import Request
 from sidecar.attribution import Claims
 from sidecar.audit import Resource
+from sidecar.durations import Durations
 from sidecar.facts import AnyFact
 from sidecar.settings import Address
 from sidecar.web.auditing import Auditing
@@ -49,6 +51,9 @@ _LAST_SECONDS = 5.0
 # Seconds that a refused batch is still read.
 _LINGER_SECONDS = 2.0
 
+# Seconds. A review takes a millisecond; the API server gives up after one second.
+_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
 Append = Callable[[Sequence[AnyFact]], Awaitable[None]]
 """Makes facts durable. Raises `Unavailable` (`SpoolFull`)."""
 
@@ -62,6 +67,8 @@ class Webhooks:
         self.auditing = Auditing(resource, append)
         self.left_out: Counter[str] = Counter()
         """Reviews that were answered and not remembered, by reason."""
+        self.seconds = Durations(*_BOUNDS)
+        """From a review's head to its answer."""
         self._resource = resource
         self._claims = claims
         self._audit_token = TokenFile(audit_token_file)
@@ -70,7 +77,7 @@ class Webhooks:
 
     async def admit(self, request: web.Request) -> web.Response:
         """Answers a review: allowed, at once, whatever it says. 400 for what is none."""
-        at = datetime.now(UTC)
+        at, started = datetime.now(UTC), time.monotonic()
         if request.headers.get("Content-Encoding", "identity").lower() != "identity":
             # The API server compresses none, and a few KiB can become 150 MiB of buffers before they are refused.
             raise Problem(415, "A review must not be compressed.")
@@ -85,6 +92,7 @@ class Webhooks:
                     answer = await self._answer(await _read(request), at)
             except TimeoutError as error:
                 raise Problem(503, "Too many large reviews are being read at once.", {"Retry-After": "1"}) from error
+        self.seconds.took(time.monotonic() - started)
         return web.Response(body=answer, content_type="application/json")
 
     async def audit(self, request: web.Request) -> web.Response:

@@ -19,13 +19,15 @@ from tests.support.manifests import MANIFESTS, Json, applied, apply, collection,
 EXAMPLES = sorted(path.parent.name for path in (MANIFESTS / "examples").glob("*/kustomization.yaml"))
 COMPONENTS = sorted(path.parent.name for path in (MANIFESTS / "components").glob("*/kustomization.yaml"))
 
-# What others define, in examples and in components/cert-manager: plural, kind, group, version. Their definitions here
+# What others define, in examples and in two components: plural, kind, group, version. Their definitions here
 # are stand-ins that take any content; what is applied under them is checked as YAML and no further.
 STAND_INS = (
     ("issuers", "Issuer", "cert-manager.io", "v1"),
     ("certificates", "Certificate", "cert-manager.io", "v1"),
     ("clusters", "Cluster", "postgresql.cnpg.io", "v1"),
     ("applications", "Application", "argoproj.io", "v1alpha1"),
+    ("servicemonitors", "ServiceMonitor", "monitoring.coreos.com", "v1"),
+    ("prometheusrules", "PrometheusRule", "monitoring.coreos.com", "v1"),
 )
 
 Kustomization = Callable[..., Path]

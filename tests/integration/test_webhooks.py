@@ -24,8 +24,10 @@ from tests.support import captures
 from tests.support.audit_events import like
 from tests.support.hooks import TOKEN, Hooks, event_list, hooks
 from tests.support.reviews import review, stored
+from tests.support.waiting import PATIENCE_SECONDS
 
 MIB = 2**20
+FAILED_OPEN = "failed-open.validating.webhook.admission.k8s.io/round_0_index_0"
 BASE, NEXT = stored(247, 1, "jitsi"), stored(248, 2, "jitsi", "nextcloud")
 
 
@@ -187,6 +189,17 @@ async def test_every_captured_batch_is_taken_and_what_it_left_out_is_counted(ser
     auditing_ = served.webhooks.auditing
     assert auditing_.left_out == {"dry_run": 1, "failed": 1}
     assert (auditing_.taken, auditing_.batches) == (22, {"taken": len(captures.lines("audit-eventlists.jsonl"))})
+
+
+async def test_what_went_without_us_and_how_long_answers_took_is_counted(served):
+    event = like("add")
+    failed = {**event, "annotations": {FAILED_OPEN: "record.billing.pieced.ch"}}
+    assert (await served.audit(event_list(event, failed))).status == 200
+    assert served.webhooks.auditing.failed_open == 1
+    for _ in range(3):
+        await served.admit(a_review())
+    assert list(served.webhooks.seconds.cumulative())[-1] == 3
+    assert 0 < served.webhooks.seconds.seconds < 3 * PATIENCE_SECONDS
 
 
 async def test_a_full_spool_gets_503_with_retry_after_and_admission_still_allows(tmp_path, logged):

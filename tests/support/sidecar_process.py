@@ -60,6 +60,11 @@ class Sidecar:
                 env=self.environment,
             )
 
+    @property
+    def process_id(self) -> int:
+        """Of the one that runs."""
+        return self._running().pid
+
     async def kill(self) -> None:
         """SIGKILL, in whatever it is doing; returns when it is dead."""
         await self._end(signal.SIGKILL)

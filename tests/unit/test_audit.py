@@ -476,3 +476,28 @@ def test_an_event_whose_objects_were_cut_for_their_size_is_known_by_our_annotati
     cut = at_level_metadata(like("add", annotations={"audit.k8s.io/truncated": "true"}))
     assert left(cut) == "no_object"
     assert one(noted(cut, Attempt(REVIEWS[0], ACME, "247", 1, 2)), Attribution).generation == 2
+
+
+FAILED_OPEN = "failed-open.validating.webhook.admission.k8s.io/round_0_index_0"
+
+
+@pytest.mark.parametrize("also", [{}, {"responseStatus": {"code": 409}}])
+def test_a_request_that_went_without_our_webhook_is_told_whatever_became_of_it(also):
+    event = {**like("add"), **also}
+    assert not says(event).failed_open
+    assert says({**event, "annotations": {FAILED_OPEN: "record.billing.pieced.ch"}}).failed_open
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"annotations": {FAILED_OPEN: "policy.example.org"}},
+        {"annotations": {"validating.webhook.admission.k8s.io/round_0_index_0": "record.billing.pieced.ch"}},
+        {
+            "annotations": {FAILED_OPEN: "record.billing.pieced.ch"},
+            "stage": "ResponseStarted",
+        },  # its end tells it again
+    ],
+)
+def test_what_went_without_another_webhook_or_is_not_at_its_end_is_not_counted(other):
+    assert not says({**like("add"), **other}).failed_open
