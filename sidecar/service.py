@@ -14,7 +14,7 @@ from sidecar.audit import Resource
 from sidecar.backfill import Append, Backfill, Progress
 from sidecar.backoff import Backoff
 from sidecar.billing import Database
-from sidecar.cluster import Cluster, Reviews
+from sidecar.cluster import Cluster, Requests, Reviews
 from sidecar.errors import Unavailable
 from sidecar.facts import AnyFact, encode
 from sidecar.flush import Flush
@@ -51,14 +51,15 @@ async def run(settings: Settings) -> None:
     async with (
         Spool.open(settings.spool, settings.spool_max_bytes) as spool,
         _ledger(settings) as ledger,
-        Cluster.connect(settings.kubeconfig, settings.group, settings.version, settings.plural) as cluster,
+        Requests.opened(settings.kubeconfig) as requests,
     ):
+        cluster = Cluster(requests, settings.group, settings.version, settings.plural)
         flush, claims = Flush(spool, ledger), Claims()
         recorder = Recorder(settings, spool, ledger, cluster, flush, claims)
         certificate = ServingCertificate(settings.tls_cert, settings.tls_key)
         hooks = Webhooks(_resource(settings), claims, _appending(spool), settings.audit_token_file)
         async with (
-            _door(settings, spool, ledger, cluster, flush, recorder, certificate) as http_port,
+            _door(settings, spool, ledger, cluster, Reviews(requests), flush, recorder, certificate) as http_port,
             webhooks.serving(settings.https, certificate, hooks) as https_port,
             asyncio.TaskGroup() as tasks,
         ):
@@ -162,15 +163,13 @@ async def _door(
     spool: Spool,
     ledger: Ledger,
     cluster: Cluster,
+    reviews: Reviews,
     flush: Flush,
     recorder: Recorder,
     certificate: ServingCertificate,
 ) -> AsyncIterator[int]:
     metrics = Metrics()
-    async with (
-        Database.opened(settings.database_url.reveal()) as database,
-        Reviews.connect(settings.kubeconfig) as reviews,
-    ):
+    async with Database.opened(settings.database_url.reveal()) as database:
         parts = Parts(
             database=database,
             backfills=Backfill(
