@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import msgspec
 
-from bench import admission, flushing, latency, saturation, spooling
+from bench import admission, flushing, footprint, latency, listing, saturation, spooling
 from bench.parts import Result, Row, postgres_server
 from sidecar import logs
 
@@ -21,8 +21,11 @@ _RESULTS = Path(__file__).parent / "results"
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="What a change costs, against bare loops.")
-    parser.add_argument("parts", nargs="*", default=["a", "b", "c", "d", "e"], help="a, b, c, d, e (default: all)")
-    parser.add_argument("--changes", type=int, default=50_000, help="of a stream (a); half of it in (c)")
+    parser.add_argument("parts", nargs="*", default=[*"abcdefg"], help="a, b, c, d, e, f, g (default: all)")
+    parser.add_argument(
+        "--changes", type=int, default=50_000, help="of a stream (a); half of it in (c), ten times in (f)"
+    )
+    parser.add_argument("--tenants", type=int, default=100_000, help="of a list (e)")
     parser.add_argument("--rounds", type=int, default=5, help="each compares all, in turn; the median counts")
     parser.add_argument("--real", action="store_true", help="(d) against kube-apiserver from KUBEBUILDER_ASSETS")
     return parser.parse_args()
@@ -34,7 +37,9 @@ async def _measure(server: str, arguments: argparse.Namespace) -> dict[str, Resu
         "b": lambda: spooling.measure(arguments.rounds),
         "c": lambda: flushing.measure(server, arguments.changes // 2, arguments.rounds),
         "d": lambda: latency.measure(server, arguments.rounds, real=arguments.real),
-        "e": lambda: admission.measure(server, arguments.rounds),
+        "e": lambda: listing.measure(server, arguments.tenants, arguments.rounds),
+        "f": lambda: footprint.measure(server, arguments.changes * 10),
+        "g": lambda: admission.measure(server, arguments.rounds),
     }
     results = {}
     for part in sorted(set(arguments.parts)):

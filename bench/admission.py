@@ -1,4 +1,4 @@
-"""(e) What the webhook adds to a write on a real API server, beside what the least webhook adds."""
+"""(g) What the webhook adds to a write on a real API server, beside what the least webhook adds."""
 
 import asyncio
 import json
@@ -99,7 +99,7 @@ async def measure(server: str, rounds: int) -> Result:
         asset("kube-apiserver")
     except RuntimeError:
         what = "what the webhook adds to a PATCH"
-        return Result([Row("e", what, "not measured", "", "needs KUBEBUILDER_ASSETS: make envtest")])
+        return Result([Row("g", what, "not measured", "", "needs KUBEBUILDER_ASSETS: make envtest")])
     times = {name: _Times() for name in ("quiet", "storm", "stalled", "audit")}
     seconds = dict.fromkeys((*_WEBHOOKS, "audit"), 0.0)
     async with _staged(server) as stage:
@@ -120,13 +120,13 @@ async def measure(server: str, rounds: int) -> Result:
     rows = [
         *_patches("added to a PATCH", times["quiet"]),
         *_calls("one call's answer", times["quiet"]),
-        Row("e", "60 PATCHes of one object at once, some 1,400 calls", storms, least),
+        Row("g", "60 PATCHes of one object at once, some 1,400 calls", storms, least),
         *_patches("… added to another PATCH meanwhile", times["storm"], (0.5,)),
         *_calls("… one call's answer meanwhile", times["storm"]),
         *_patches("added to a PATCH while each write to the spool hangs 0.5 s", times["stalled"]),
         *_calls("… one call's answer meanwhile", times["stalled"]),
         *_calls("one call's answer while audit batches come", times["audit"], aim=False),
-        Row("e", "… audit events a second", f"{rounds * _EVENTS / seconds['audit']:,.0f}"),
+        Row("g", "… audit events a second", f"{rounds * _EVENTS / seconds['audit']:,.0f}"),
     ]
     numbers: dict[str, object] = {"seconds": seconds}
     for name, each in times.items():
@@ -146,7 +146,7 @@ def _calls(what: str, times: _Times, *, aim: bool = True) -> list[Row]:
 def _row(what: str, share: float, own: float, bare: float, *, aim: bool = True) -> Row:
     compared = f"bare {bare * 1e3:.2f} ms: {own / bare:.2f}"
     aimed: tuple[Any, ...] = (f"≤ {_MOST}", own <= bare * _MOST) if aim else ()
-    return Row("e", f"{what}, p{share * 100:.0f}", f"{own * 1e3:.2f} ms", compared, *aimed)
+    return Row("g", f"{what}, p{share * 100:.0f}", f"{own * 1e3:.2f} ms", compared, *aimed)
 
 
 def _quantile(values: Sequence[float], share: float) -> float:

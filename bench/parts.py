@@ -59,6 +59,54 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
+def cpu(pid: int) -> float:
+    """CPU seconds of a local process, as /proc says it (proc(5), `stat`, fields 14 and 15); 0 where there is none."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return 0.0
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """MiB of a process' memory that are in RAM: now, and the most so far."""
+
+    now: float
+    peak: float
+
+
+def memory(pid: int) -> Memory:
+    """As /proc says it (proc(5), `status`). Raises FileNotFoundError where there is no /proc."""
+    lines = (line.split() for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    kib = {words[0]: int(words[1]) for words in lines if words[0] in {"VmRSS:", "VmHWM:"}}
+    return Memory(kib["VmRSS:"] / 1024, kib["VmHWM:"] / 1024)
+
+
+async def delivered(database: str, version: int, seconds: float) -> None:
+    """Waits until the ledger says that everything up to `version` is in it. Raises TimeoutError after `seconds`."""
+    connection = await asyncpg.connect(database)
+
+    async def stands() -> bool:
+        return bool(await connection.fetchval("SELECT max(to_version) >= $1 FROM ledger.segments", version))
+
+    try:
+        await until(stands, seconds)
+    finally:
+        await connection.close()
+
+
+async def settled(process: int) -> None:
+    """Waits until a process does next to nothing: less than 1 % of a CPU, for two seconds."""
+
+    async def idle() -> bool:
+        before = cpu(process)
+        await asyncio.sleep(2.0)
+        return cpu(process) - before <= 0.02
+
+    await until(idle)
+
+
 @contextmanager
 def postgres_server() -> Iterator[str]:
     """The address of a server where databases can be created: DATABASE_URL, or the embedded one."""

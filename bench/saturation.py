@@ -1,7 +1,6 @@
 """(a) What a change costs on its whole way, when they come as fast as they can be taken."""
 
 import asyncio
-import os
 import tempfile
 import time
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.parts import Child, Result, Row, child, median, new_ledger, sidecar_settings, until
+from bench.parts import Child, Result, Row, child, cpu, median, new_ledger, sidecar_settings, until
 from bench.stream import BASE_VERSION
 from sidecar.demo.apiserver import kubeconfig
 
@@ -101,36 +100,27 @@ async def _delivered(database: str, version: int) -> float:
             " WHERE application_name = 'billing-sidecar' AND datname = current_database()"
             " ORDER BY backend_start LIMIT 1"
         )
-        return _cpu(backend)
+        return cpu(backend)
     finally:
         await connection.close()
 
 
-def _cpu(pid: int) -> float:
-    """CPU seconds of a local process, as /proc says it (proc(5), `stat`, fields 14 and 15); 0 where there is none."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.exists():
-        return 0.0
-    fields = stat.read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def _result(costs: dict[str, list[_Cost]]) -> Result:
-    cpu = {kind: median([cost.reader for cost in costs[kind]]) for kind in _KINDS}
-    ratio = {kind: cpu["sidecar"] / cpu[kind] for kind in _KINDS}
+    used = {kind: median([cost.reader for cost in costs[kind]]) for kind in _KINDS}
+    ratio = {kind: used["sidecar"] / used[kind] for kind in _KINDS}
     postgres = median([cost.postgres for cost in costs["sidecar"]])
     rate = median([cost.rate for cost in costs["sidecar"]])
     rows = [
-        Row("a", "CPU a change, whole path", f"{cpu['sidecar']:.1f} µs", "", "< 60 µs", cpu["sidecar"] < 60),
+        Row("a", "CPU a change, whole path", f"{used['sidecar']:.1f} µs", "", "< 60 µs", used["sidecar"] < 60),
         Row(
             "a",
             "… against kubernetes_asyncio's Watch, decoding only",
-            f"{cpu['kubernetes_asyncio']:.1f} µs",
+            f"{used['kubernetes_asyncio']:.1f} µs",
             f"{ratio['kubernetes_asyncio']:.2f} x",
             "< 1.5 x",
             ratio["kubernetes_asyncio"] < 1.5,
         ),
-        Row("a", "… against aiohttp + msgspec, decoding only", f"{cpu['bare']:.1f} µs", f"{ratio['bare']:.2f} x"),
+        Row("a", "… against aiohttp + msgspec, decoding only", f"{used['bare']:.1f} µs", f"{ratio['bare']:.2f} x"),
         Row("a", "CPU a change in Postgres, beside it", f"{postgres:.1f} µs"),
         Row("a", "changes a second, to the row in Postgres", f"{rate:,.0f}"),
     ]

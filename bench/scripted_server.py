@@ -1,24 +1,38 @@
-"""`python -m bench.scripted_server CHANGES`: an API server that sends one pre-made stream, as fast as it is read.
+"""`python -m bench.scripted_server CHANGES [TENANTS]`: an API server that sends one stream, as fast as it is read.
 
 It prints its URL; then `watching` when a watch has been opened, and begins to send when a line arrives on its
-standard input. A LIST is empty, and its version that of the last line sent. It is no `aiohttp.web`, whose cost for
-each chunk would make it slower than its readers. Every line is an HTTP chunk of its own, as kube-apiserver sends.
+standard input. A LIST has TENANTS objects (default: none), in pages as they are asked for, and the version of the last
+line sent; when a complete one of them begins, the server prints `listing`. A stream of up to 100,000 lines is made
+before, a longer one as it is sent. It is no `aiohttp.web`, whose cost for each chunk would make it slower than its
+readers. Every line is an HTTP chunk of its own, as kube-apiserver sends.
 """
 
 import asyncio
 import contextlib
 import sys
+from collections.abc import Iterable, Iterator
 from itertools import islice
+from urllib.parse import parse_qs, urlsplit
 
-from bench.stream import BASE_VERSION, HISTORY_BEGAN, lines
+from bench.stream import BASE_VERSION, HISTORY_BEGAN, lines, listed
 
 _WRITE_LINES = 64  # lines a write: about 70 kB, one socket buffer
 
 
+_MADE_BEFORE = 100_000  # lines, 110 MB
+
+
+def _parts(changes: int) -> Iterator[bytes]:
+    """The stream, a socket buffer at a time."""
+    chunks = (b"%x\r\n%b\r\n" % (len(line), line) for line in lines(changes))
+    return iter(lambda: b"".join(islice(chunks, _WRITE_LINES)), b"")
+
+
 class _Script:
-    def __init__(self, changes: int) -> None:
-        chunks = (b"%x\r\n%b\r\n" % (len(line), line) for line in lines(changes))
-        self._parts = list(iter(lambda: b"".join(islice(chunks, _WRITE_LINES)), b""))
+    def __init__(self, changes: int, tenants: int) -> None:
+        self._changes = changes
+        self._made = list(_parts(changes)) if changes <= _MADE_BEFORE else None
+        self._tenants = list(listed(tenants))
         self._last = BASE_VERSION + changes
         self._version = BASE_VERSION
         self._stdin = asyncio.StreamReader()
@@ -35,24 +49,34 @@ class _Script:
                 if "watch=" in target:
                     await self._watch(reader, writer)
                     break
-                body = self._answer(target).encode()
+                body = self._answer(target)
                 writer.write(_head(f"Content-Length: {len(body)}") + body)
                 await writer.drain()
         writer.close()
 
-    def _answer(self, target: str) -> str:
+    def _answer(self, target: str) -> bytes:
         if target.startswith("/api/v1/namespaces/"):
-            return '{"metadata": {"uid": "c1c1c1c1-0000-4000-8000-00000000c1c1"}}'
+            return b'{"metadata": {"uid": "c1c1c1c1-0000-4000-8000-00000000c1c1"}}'
         if "piecedtenants" in target:
-            return f'{{"metadata": {{"resourceVersion": "{self._version}"}}, "items": []}}'
-        return '{"resources": [{"name": "piecedtenants", "namespaced": false}]}'
+            query = parse_qs(urlsplit(target).query)
+            return self._page(int(query["limit"][0]), int(query.get("continue", ["0"])[0]))
+        return b'{"resources": [{"name": "piecedtenants", "namespaced": false}]}'
+
+    def _page(self, limit: int, start: int) -> bytes:
+        if self._tenants and limit > 1 and start == 0:
+            print("listing", flush=True)
+        end = start + limit
+        more = f'"continue": "{end}", ' if end < len(self._tenants) else ""
+        head = f'{{"metadata": {{{more}"resourceVersion": "{self._version}"}}, "items": ['
+        return head.encode() + b",".join(self._tenants[start:end]) + b"]}"
 
     async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(_head("Transfer-Encoding: chunked"))
         print("watching", flush=True)
         try:
             await self._stdin.readline()
-            for part in self._parts:
+            parts: Iterable[bytes] = _parts(self._changes) if self._made is None else self._made
+            for part in parts:
                 writer.write(part)
                 self._version = min(self._version + _WRITE_LINES, self._last)
                 await writer.drain()
@@ -65,8 +89,8 @@ def _head(framing: str) -> bytes:
     return f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: {HISTORY_BEGAN}\r\n{framing}\r\n\r\n".encode()
 
 
-async def _main(changes: int) -> None:
-    script = _Script(changes)
+async def _main(changes: int, tenants: int) -> None:
+    script = _Script(changes, tenants)
     await script.listen()
     async with await asyncio.start_server(script.serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
@@ -75,4 +99,4 @@ async def _main(changes: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1])))
+    asyncio.run(_main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))

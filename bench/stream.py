@@ -1,4 +1,4 @@
-"""A watch stream of many tenants, as bytes: every line is a change of generation, and bills."""
+"""Many tenants as bytes: what a list has, and a watch stream in which every line is a change that bills."""
 
 import random
 import uuid
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-BASE_VERSION = 1_000
-"""What a list says before the first line; the lines have the versions that follow."""
+BASE_VERSION = 1_000_000
+"""What a list says before the first line; the lines have the versions that follow, and what is listed those before."""
 
 ORG_LABEL = "pieced.ch/zitadel-org-id"
 _TENANTS = 2_000
@@ -41,6 +41,15 @@ def lines(changes: int) -> Iterator[bytes]:
         tenant.toggle()
         kind = "ADDED" if tenant.generation == 1 else "MODIFIED"
         yield encoder.encode({"type": kind, "object": _object(tenant, version)}) + b"\n"
+
+
+def listed(tenants: int) -> Iterator[bytes]:
+    """So many tenants as a list shows them, each with two of four packages and a history of three changes."""
+    encoder = msgspec.json.Encoder()
+    for number in range(tenants):
+        uid = str(uuid.UUID(int=_random.getrandbits(128), version=4))
+        tenant = _Tenant(number, uid, generation=3, packages=set(_random.sample(_PACKAGES, 2)))
+        yield encoder.encode(_object(tenant, number + 1))
 
 
 def _object(tenant: _Tenant, version: int) -> dict[str, object]:

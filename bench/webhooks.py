@@ -1,4 +1,4 @@
-"""The processes around (e): `python -m bench.webhooks bare|stalling|storm|audit`.
+"""The processes around (g): `python -m bench.webhooks bare|stalling|storm|audit`.
 
 `bare CERTIFICATE KEY`: the least that a webhook can be: it reads the review's JSON and allows it. Prints its port.
 `stalling`: `python -m sidecar`, whose disk stalls from a SIGUSR1 on until the next one: each statement of its spool

@@ -14,7 +14,7 @@ from sidecar.audit import Resource
 from sidecar.backfill import Append, Backfill, Progress
 from sidecar.backoff import Backoff
 from sidecar.billing import Database
-from sidecar.cluster import Cluster, Reviews
+from sidecar.cluster import Cluster, Requests, Reviews
 from sidecar.errors import Unavailable
 from sidecar.facts import AnyFact
 from sidecar.flush import Flush
@@ -53,13 +53,13 @@ async def run(settings: Settings) -> None:
     async with (
         Spool.open(settings.spool, settings.spool_max_bytes) as spool,
         _ledger(settings) as ledger,
-        Cluster.connect(settings.kubeconfig, settings.group, settings.version, settings.plural) as cluster,
-        Reviews.connect(settings.kubeconfig) as reviews,
+        Requests.opened(settings.kubeconfig) as requests,
         Database.opened(settings.database_url.reveal()) as database,
     ):
+        cluster = Cluster(requests, settings.group, settings.version, settings.plural)
         measured = _measured(settings, spool, ledger, cluster, database)
         parts = Parts(database, measured.backfill, ledger.accept_removals, spool.depth, Vitals(measured))
-        callers = Callers(settings.admin_token_file, reviews, settings.admin_audience)
+        callers = Callers(settings.admin_token_file, Reviews(requests), settings.admin_audience)
         async with (
             serving(settings.http, parts, callers) as http_port,
             webhooks.serving(settings.https, measured.certificate, measured.webhooks) as https_port,

@@ -13,6 +13,11 @@ def stamps(files: Iterable[str | os.PathLike[str]]) -> tuple[object, ...]:
     return tuple(_stamp(Path(file)) for file in files)
 
 
+def stamp_of(files: Iterable[str | os.PathLike[str]]) -> str:
+    """The same as one text, which another process may be told."""
+    return repr(stamps(files))
+
+
 def _stamp(file: Path) -> object:
     try:
         stat = file.stat()

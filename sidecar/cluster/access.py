@@ -1,41 +1,25 @@
-"""How the API server is reached and how we name ourselves to it, re-read whenever that changes.
-
-The one module that imports kubernetes_asyncio: for kubeconfig, in-cluster configuration, exec plugins and
-auth providers. Its client package imports every model of Kubernetes (about 65 MiB and 1.3 s on top of
-aiohttp) and its configuration cannot be had without it, so the import waits until a cluster is needed.
-"""
+"""How the API server is reached and how we name ourselves to it, read again whenever that changes."""
 
 import asyncio
-import importlib
-import os
 import ssl
+import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
-from typing import Protocol
 
+import structlog
+
+from sidecar.cluster.reading import Reading, Unreadable, read_apart
 from sidecar.errors import Misconfigured, Unavailable
-from sidecar.stamps import stamps
+from sidecar.stamps import stamp_of
 
 _EXPIRY_MARGIN = timedelta(minutes=5)  # as kubernetes_asyncio's own EXPIRY_SKEW_PREVENTION_DELAY
 _REFUSED_PAUSE = 10.0
 """Seconds between two readings because of a 401. An exec plugin may take a second and cost a login; client-go
 likewise runs it again on 401 only when the last run is a while ago."""
 
-
-class _Configuration(Protocol):
-    """The parts of `kubernetes_asyncio.client.Configuration` that we read."""
-
-    host: str
-    api_key: dict[str, str]
-    ssl_ca_cert: str | None
-    cert_file: str | None
-    key_file: str | None
-    verify_ssl: bool
-    tls_server_name: str | None
-    proxy: str | None
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -56,12 +40,10 @@ class AccessReader:
         """`kubeconfig`: a file (or several, joined as in $KUBECONFIG); None: in-cluster configuration."""
         self._kubeconfig = kubeconfig
         self._access: Access | None = None
-        self._files: tuple[str, ...] = ()
-        self._stamps: tuple[object, ...] = ()
-        self._tls_stamps: tuple[object, ...] = ()
-        self._expires: datetime | None = None
+        self._reading: Reading | None = None
         self._doubted = False
         self._read_at = 0.0
+        self._turn = asyncio.Lock()  # one reading is for all who wait for it
 
     async def present(self) -> Access:
         """What to use for the next request.
@@ -69,16 +51,17 @@ class AccessReader:
         Raises `Misconfigured` if it can never have worked (no such file, not in a cluster, no such user);
         `Unavailable` if what worked before cannot be read now (a file half written, a plugin that failed).
         """
-        if self._access is not None and not self._outdated():
+        async with self._turn:
+            if self._access is not None and not self._outdated():
+                return self._access
+            known = self._access
+            try:
+                self._access = await self._read()
+            except (Unreadable, OSError, ssl.SSLError) as error:
+                if known is None:
+                    raise Misconfigured(f"{self._where()} gives no access to a cluster: {error}") from error
+                raise Unavailable(f"{self._where()} changed and cannot be read now: {error}") from error
             return self._access
-        known = self._access
-        try:
-            self._access = await self._read()
-        except Exception as error:  # kubernetes_asyncio raises anything here: KeyError, YAMLError, binascii.Error
-            if known is None:
-                raise Misconfigured(f"{self._where()} gives no access to a cluster: {error}") from error
-            raise Unavailable(f"{self._where()} changed and cannot be read now: {error}") from error
-        return self._access
 
     def doubt(self) -> None:
         """The API server did not know us (401): read again before the next request."""
@@ -88,71 +71,53 @@ class AccessReader:
         return f"kubeconfig {self._kubeconfig}" if self._kubeconfig else "the in-cluster configuration"
 
     def _outdated(self) -> bool:
-        if self._stamps != stamps(self._files):
+        if self._reading is None or self._reading.stamp != stamp_of(self._reading.files):
             return True
-        if self._expires is not None and datetime.now(UTC) >= self._expires - _EXPIRY_MARGIN:
+        if self._reading.expires is not None and datetime.now(UTC) >= self._reading.expires - _EXPIRY_MARGIN:
             return True
         return self._doubted and time.monotonic() - self._read_at >= _REFUSED_PAUSE
 
     async def _read(self) -> Access:
-        # In a thread, because for a second and a half the loop must go on answering.
-        kubernetes = await asyncio.to_thread(importlib.import_module, "kubernetes_asyncio")
-        configuration: _Configuration = kubernetes.client.Configuration()
         read_at = time.monotonic()
-        if self._kubeconfig is None:
-            sources = _load_in_cluster(kubernetes.config, configuration)
-            self._expires = None
-        else:
-            sources, self._expires = await _load_kubeconfig(kubernetes.config, configuration, self._kubeconfig)
-        tls_files = [f for f in (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file) if f]
-        # Taken before the certificates are read: a change in between is then found the next time.
-        tls_stamps = (*stamps(tls_files), configuration.verify_ssl)
+        reading = await read_apart(self._kubeconfig)
+        for line in reading.said:
+            _log.warning("access_doubtful", where=self._where(), reason=line)
         # The same context, if nothing changed: connections that are open can be used again.
-        kept = self._access.tls if self._access is not None and tls_stamps == self._tls_stamps else None
-        tls = kept or _tls(configuration)
-        self._files, self._tls_stamps = (*sources, *tls_files), tls_stamps
-        self._stamps = stamps(self._files)
-        self._read_at, self._doubted = read_at, False
-        authorization = configuration.api_key.get("BearerToken")
+        kept = self._access is not None and self._reading is not None and _tls_of(self._reading) == _tls_of(reading)
+        tls = self._access.tls if kept and self._access is not None else _context(reading)
+        self._reading, self._read_at, self._doubted = reading, read_at, False
         return Access(
-            host=configuration.host,
-            authorization=authorization.strip() if authorization else None,
+            host=reading.host,
+            authorization=reading.authorization,
             tls=tls,
-            server_hostname=configuration.tls_server_name,
-            proxy=configuration.proxy,
+            server_hostname=reading.server_hostname,
+            proxy=reading.proxy,
         )
 
 
-def _load_in_cluster(config: ModuleType, configuration: _Configuration) -> list[str]:
-    """Fills in `configuration`; returns the files that it came from."""
-    config.load_incluster_config(client_configuration=configuration)
-    return [config.incluster_config.SERVICE_TOKEN_FILENAME]
+def _tls_of(reading: Reading) -> tuple[object, ...]:
+    return (reading.ca, reading.certificate, reading.key, reading.verify)
 
 
-async def _load_kubeconfig(
-    config: ModuleType, configuration: _Configuration, path: Path
-) -> tuple[list[str], datetime | None]:
-    """Fills in `configuration`; returns the files it came from, and when a plugin's credential expires."""
-    merged = config.kube_config.KubeConfigMerger(os.fspath(path))
-    if merged.config is None:
-        raise FileNotFoundError("there is no such file")
-    loader = config.kube_config.KubeConfigLoader(config_dict=merged.config, config_base_path=None)
-    await loader.load_and_set(configuration)
-    user = merged.config["users"].get_with_name(loader.current_context["context"]["user"])
-    token_file = user["user"].safe_get("tokenFile")
-    beside = Path(user.path).parent
-    files = [*merged.paths, *([os.fspath(beside / token_file)] if token_file else [])]
-    return files, getattr(loader, "exec_plugin_expiry", None)
-
-
-def _tls(configuration: _Configuration) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+def _context(reading: Reading) -> ssl.SSLContext:
+    """Raises `ssl.SSLError`, OSError."""
+    # Comments may be in any encoding. The newline: an empty file must be an error, and "" would mean the system's CAs.
+    ca = None if reading.ca is None else reading.ca.decode("ascii", errors="ignore") + "\n"
+    context = ssl.create_default_context(cadata=ca)
     # Python 3.13 refuses CAs without key usage or authority key id. The form of the cluster's CA is not ours
     # to choose, and client-go accepts them; whom we talk to is checked all the same.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
-    if not configuration.verify_ssl:
+    if reading.certificate is not None:
+        _load(context, reading.certificate, reading.key or b"")
+    if not reading.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _load(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """By a file that only this user can read and that is gone then: the ssl module takes these from nowhere else."""
+    with tempfile.NamedTemporaryFile(prefix="sidecar-") as file:
+        file.write(certificate + b"\n" + key)
+        file.flush()
+        context.load_cert_chain(file.name)

@@ -377,11 +377,3 @@ async def test_outside_of_a_cluster_there_must_be_a_kubeconfig(monkeypatch):
     with pytest.raises(Misconfigured, match="in-cluster"):
         async with connected(None):
             pass
-
-
-def test_commands_that_need_no_cluster_do_not_pay_for_kubernetes_asyncio():
-    import subprocess
-
-    script = "import sys, sidecar.watch, sidecar.cluster; print('kubernetes_asyncio' in sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "False"

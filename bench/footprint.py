@@ -1,0 +1,45 @@
+"""(f) The memory of a sidecar that has nothing to do, and what is left of half a million changes."""
+
+import tempfile
+from pathlib import Path
+
+from bench.parts import Memory, Result, Row, child, delivered, memory, new_ledger, settled, sidecar_settings
+from bench.stream import BASE_VERSION
+from sidecar.demo.apiserver import kubeconfig
+
+_PATIENCE = 600.0  # seconds until the stream must have been delivered
+
+
+async def measure(server: str, changes: int) -> Result:
+    """Once: what a process holds is the same in every run, to a percent or two."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        idle, after = await _measured(server, changes, Path(name))
+    growth = after.now / idle.now - 1
+    rows = [
+        Row("f", "memory of an idle sidecar", f"{idle.now:.0f} MiB", "", "< 100 MiB", idle.now < 100),
+        Row("f", f"… after {changes:,} changes", f"{after.now:.0f} MiB", f"{growth:+.0%}", "< +10 %", growth < 0.1),
+        Row("f", "… at its peak meanwhile", f"{after.peak:.0f} MiB"),
+    ]
+    return Result(rows, {"idle": vars(idle), "after": vars(after)})
+
+
+async def _measured(server: str, changes: int, folder: Path) -> tuple[Memory, Memory]:
+    """Before the first change, and after the last."""
+    async with (
+        new_ledger(server) as database,
+        child("bench.scripted_server", str(changes), log=folder / "server.log") as script,
+    ):
+        config = folder / "kubeconfig"
+        config.write_text(kubeconfig(await script.line()))
+        settings = sidecar_settings(database, config, folder)
+        async with child("sidecar", log=folder / "sidecar.log", **settings) as sidecar:
+            if (said := await script.line()) != "watching":
+                raise RuntimeError(f"the scripted server said {said}")
+            await settled(sidecar.process.pid)
+            idle = memory(sidecar.process.pid)
+            script.tell()
+            await delivered(database, BASE_VERSION + changes, _PATIENCE)
+            await settled(sidecar.process.pid)
+            after = memory(sidecar.process.pid)
+            await sidecar.end()
+    return idle, after
