@@ -10,7 +10,7 @@ export UV_PYTHON_DOWNLOADS := never
 export KUBEBUILDER_ASSETS ?= $(CACHE)/envtest/1.36.3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test fuzz check fix e2e envtest bench requirements
+.PHONY: help demo run test fuzz check fix e2e envtest bench picture requirements
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ requirements: | $(UV) ## pin what the image installs, by hash: requirements.txt,
 	@$(COMPILE) --output-file requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(COMPILE) --output-file requirements-build.txt -
+
+picture: $(VENV)/.ready ## draw docs/dashboard.png from a run of the demo's parts (four minutes)
+	@$(UV) pip install --quiet --python $(RUN)python --group picture
+	@$(RUN)python docs/draw_dashboard.py docs/dashboard.png
 
 bench: $(VENV)/.ready ## measure, print a table, write bench/results/
 	@$(RUN)python -m bench $(ARGS)

@@ -49,9 +49,11 @@ async def probed(made: Sidecar, path: str) -> tuple[int, str] | None:
     port = (await made.logged("started"))["http_port"]
     timeout = aiohttp.ClientTimeout(total=_PROBE_SECONDS)
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            async with session.get(f"http://127.0.0.1:{port}/{path}") as answer:
-                return answer.status, (await answer.json()).get("detail", "")
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"http://127.0.0.1:{port}/{path}") as answer,
+        ):
+            return answer.status, (await answer.json()).get("detail", "")
     except TimeoutError:
         return None
 
@@ -95,7 +97,8 @@ async def test_a_full_spool_while_postgres_is_away_makes_it_unready_and_never_il
             await made.stop()
 
 
-async def test_a_process_that_hangs_answers_no_probe(tmp_path: Path, tenants: Tenants, database: str) -> None:
+@pytest.mark.usefixtures("tenants")
+async def test_a_process_that_hangs_answers_no_probe(tmp_path: Path, database: str) -> None:
     async with sidecar(tmp_path, tmp_path / "kubeconfig", database) as made:
         made.start()
         await made.logged("watch_opened")
