@@ -53,6 +53,10 @@ _WAIT = (
 )
 
 
+class NewerDatabase(Misconfigured):
+    """A newer release has migrated this database; this one must not write by rules it does not know."""
+
+
 class _Migration(NamedTuple):
     version: int
     name: str
@@ -82,7 +86,7 @@ async def migrate(connection: asyncpg.Connection, folder: Traversable | None = N
     pooler in transaction mode may stand between. `connection` is idle and not in a transaction; its role owns
     the database, or has CREATE on it and on schema `public`.
 
-    Raises `Misconfigured` if a person must decide (newer database, changed file, tables in the way or
+    Raises `Misconfigured` if a person must decide (newer database: `NewerDatabase`; changed file, tables in the way or
     missing, rights), `Unavailable` if the database is away or busy.
     """
     migrations = _read(folder if folder is not None else schema_folder())
@@ -157,7 +161,7 @@ def _due(migrations: Sequence[_Migration], state: _State) -> list[_Migration]:
     known = {migration.version: migration for migration in migrations}
     newest = migrations[-1]
     if newer := sorted(version for version in state.applied if version > newest.version):
-        raise Misconfigured(
+        raise NewerDatabase(
             f"The database is at version {newer[-1]}, this release knows versions up to {newest.version}: "
             "deploy the newer release; an older one must not write by rules it does not know."
         )

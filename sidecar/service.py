@@ -34,8 +34,8 @@ from sidecar.web.routing import Parts
 from sidecar.web.server import serving
 from sidecar.web.webhooks import Webhooks
 
-# Seconds for the last flush after SIGTERM, when the requests under way have ended (5 s and 12 s at most). Kubernetes
-# kills later than that: terminationGracePeriodSeconds in manifests/.
+# Seconds for the last flush after SIGTERM, when the requests under way have ended (5 s and 12 s at most, and one each
+# to cut them). Kubernetes kills later than that: terminationGracePeriodSeconds in manifests/.
 _LAST_FLUSH = 10.0
 
 _log = structlog.get_logger()
@@ -60,15 +60,16 @@ async def run(settings: Settings) -> None:
         measured = _measured(settings, spool, ledger, cluster, database)
         parts = Parts(database, measured.backfill, ledger.accept_removals, spool.depth, Vitals(measured))
         callers = Callers(settings.admin_token_file, Reviews(requests), settings.admin_audience)
-        async with (
-            serving(settings.http, parts, callers) as http_port,
-            webhooks.serving(settings.https, measured.certificate, measured.webhooks) as https_port,
-            asyncio.TaskGroup() as tasks,
-        ):
+        async with asyncio.TaskGroup() as tasks:
             work = (measured.recorder.work(), measured.certificate.keep_current(), measured.stocktaking.run())
             working = [tasks.create_task(each) for each in work]
-            _log.info("started", spool=str(settings.spool), http_port=http_port, https_port=https_port)
-            await stop.wait()
+            # Inside, and so closed first: what the last requests tell is recorded and delivered as ever.
+            async with (
+                serving(settings.http, parts, callers) as http_port,
+                webhooks.serving(settings.https, measured.certificate, measured.webhooks) as https_port,
+            ):
+                _log.info("started", spool=str(settings.spool), http_port=http_port, https_port=https_port)
+                await stop.wait()
             for task in working:
                 task.cancel()
         await _flush_last(measured.flush, spool)

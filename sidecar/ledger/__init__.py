@@ -17,7 +17,7 @@ from sidecar.errors import Misconfigured, Refused, Unavailable
 from sidecar.facts import AnyFact
 from sidecar.ledger import statements
 from sidecar.ledger.filing import Filed, Filing, file
-from sidecar.migrate import migrate
+from sidecar.migrate import NewerDatabase, migrate
 
 __all__ = ["BackfillRun", "Delivered", "Filed", "Ledger", "connect", "connected"]
 
@@ -62,6 +62,7 @@ class Ledger:
         self._database_url = database_url
         self._cluster_uid: str | None = None
         self._connection: asyncpg.Connection | None = None
+        self._was_ours = False  # whether there has been a connection: then this release could write to the database
         # The connection is for one transaction at a time: a second one begun within it would be a savepoint of
         # the first, and "committed" before that is.
         self._turn = asyncio.Lock()
@@ -147,12 +148,20 @@ class Ledger:
                 raise
 
     async def _connect(self) -> asyncpg.Connection:
-        connection = await connect(self._database_url)
+        try:
+            connection = await connect(self._database_url)
+        except NewerDatabase as error:
+            if not self._was_ours:
+                raise
+            # In the middle of a rolling update. What is recorded waits in the spool; to end would change nothing, and
+            # take the pod that this may be a part of out of service before its successor is there.
+            raise Unavailable(f"{error} This process records and waits to be replaced.") from error
         try:
             await self._check_cluster(connection)
         except BaseException:
             connection.terminate()
             raise
+        self._was_ours = True
         return connection
 
     async def _check_cluster(self, connection: asyncpg.Connection) -> None:

@@ -5,67 +5,36 @@ import json
 import random
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-import aiohttp
 import pytest
 
-from sidecar.demo.apiserver import Store, kubeconfig, serving
+from sidecar.demo.apiserver import kubeconfig
 from sidecar.demo.postgres import embedded_postgres
-from sidecar.spool import Spool
 from tests.support import scripted
 from tests.support.ledger_reader import LedgerReader
 from tests.support.sidecar_process import Sidecar, sidecar
-from tests.support.tenants import Tenants
+from tests.support.stand_in import Cluster, complete, events, owed, stand_in, toggle, toggled, watched
 from tests.support.waiting import until
 
 # 90 s of patience for a condition, several conditions a test, on busy cores.
 pytestmark = pytest.mark.timeout(300)
 
-ORG = {"pieced.ch/zitadel-org-id": "org-1"}
 ANY_PORT = {"SIDECAR_HTTP": "127.0.0.1:0", "SIDECAR_HTTPS": "127.0.0.1:0"}
-
-EVENTS = "SELECT tenant_name, generation, skill_id, event_kind FROM {}.{} ORDER BY 1, 2, 3"
-
-
-class Cluster:
-    """The stand-in, its kubeconfig, and one person's view of it."""
-
-    def __init__(self, config: Path, tenants: Tenants) -> None:
-        self.config = config
-        self.tenants = tenants
-
-    async def create(self, name: str, *packages: str) -> None:
-        await self.tenants.create(name, *packages, labels=ORG)
-
-    async def packages(self, name: str, *packages: str) -> None:
-        await self.tenants.merge(name, {"spec": {"packages": list(packages)}})
-
-    async def version(self) -> int:
-        return int(await self.tenants.version())
-
-
-@asynccontextmanager
-async def _cluster(folder: Path) -> AsyncIterator[Cluster]:
-    async with serving(Store(history=10_000)) as url, aiohttp.ClientSession() as session:
-        config = folder / "kubeconfig"
-        config.write_text(kubeconfig(url))
-        yield Cluster(config, Tenants(session, url, "alice"))
 
 
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    async with _cluster(tmp_path) as cluster:
+    async with stand_in(tmp_path) as cluster:
         yield cluster
 
 
 @pytest.fixture
 async def other_cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     (tmp_path / "other").mkdir()
-    async with _cluster(tmp_path / "other") as cluster:
+    async with stand_in(tmp_path / "other") as cluster:
         yield cluster
 
 
@@ -92,41 +61,6 @@ async def running(tmp_path: Path, cluster: Cluster, database: str, ledger: Ledge
         made.start()
         await watched(made, ledger)
         yield made
-
-
-async def watched(made: Sidecar, ledger: LedgerReader) -> None:
-    """What is created from now on is news to this sidecar, and the ledger knows since when it watches."""
-    await made.logged("watch_opened")
-    await ledger.until("SELECT started_at IS NOT NULL FROM ledger.history", why=made.tail)
-
-
-async def owed(spool: Path) -> int:
-    async with Spool.open(spool, 2**28) as opened:
-        return (await opened.depth()).facts
-
-
-async def events(ledger: LedgerReader, schema: str = "ledger") -> list[tuple]:
-    table = "skill_events" if schema == "ledger" else "tenant_skill_events"
-    return [tuple(row.values()) for row in await ledger.rows(EVENTS.format(schema, table))]
-
-
-async def complete(running: Sidecar) -> None:
-    ended = await running.command("verify")
-    assert ended.code == 0, ended.output + ended.errors
-    assert "every row follows from its facts; complete: nothing is missing" in ended.output
-
-
-def toggled(count: int) -> list[tuple]:
-    """The events of `acme` that is created with jitsi and then has wiki switched on and off, `count` times."""
-    return [
-        ("acme", 1, "jitsi", "enabled"),
-        *(("acme", 2 + n, "wiki", ("enabled", "disabled")[n % 2]) for n in range(count)),
-    ]
-
-
-async def toggle(cluster: Cluster, count: int, first: int = 0) -> None:
-    for n in range(first, first + count):
-        await cluster.packages("acme", "jitsi", *(() if n % 2 else ("wiki",)))
 
 
 async def test_sigterm_ends_it_within_seconds_with_everything_delivered(cluster, running, ledger) -> None:
@@ -257,7 +191,7 @@ async def test_the_ledger_of_another_cluster_is_refused_when_it_was_away_at_the_
             await foreign.stop()
     (tmp_path / "second").mkdir()
     async with (
-        _cluster(tmp_path / "second") as second,
+        stand_in(tmp_path / "second") as second,
         sidecar(tmp_path / "second", second.config, database, **ANY_PORT) as ours,
     ):
         ours.start()
