@@ -452,7 +452,7 @@ def test_what_people_may_write_is_cut_and_has_no_nul():
     assert "\0" not in str(by)
     assert max(len(by.audit_id), len(by.user_agent), len(by.actor), *map(len, by.source_ips)) <= 1_024
     assert len(by.source_ips) <= 16
-    assert sum(map(len, by.actor_groups)) <= 4_096
+    assert sum(map(len, by.actor_groups)) <= 8_192
 
 
 POISON = {
