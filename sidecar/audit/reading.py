@@ -6,21 +6,20 @@ The rules and the exceptions are kubernetes-facts, section 3.
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import parse_qs
 
 import msgspec
 
 from sidecar.answers import UNDECODABLE, is_version
 from sidecar.attempts import Attempt, failed_open, groups_of, is_uid, name_of, noted
 from sidecar.audit.batches import without_request
-from sidecar.audit.events import Answer, DeleteOptions, Event, List
+from sidecar.audit.dry_runs import is_dry_run
+from sidecar.audit.events import Answer, Event, List
 from sidecar.facts import AnyFact, Attribution, Removal, version_key
 from sidecar.observing import facts_of
 from sidecar.tenant import Metadata, Nameless, is_generation
 from sidecar.tenant import read as read_tenant
 
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
-_DELETIONS = frozenset({"delete", "deletecollection"})
 
 # 202: a deletion with the old option orphanDependents=false that a finalizer holds up.
 _DONE = (200, 201, 202)
@@ -62,7 +61,6 @@ class Left(NamedTuple):
 _event = msgspec.json.Decoder(Event)
 _answer = msgspec.json.Decoder(Answer)
 _list = msgspec.json.Decoder(List)
-_options = msgspec.json.Decoder(DeleteOptions)
 
 
 def read(body: bytes, resource: Resource) -> Told | Left:
@@ -111,21 +109,9 @@ _REASONS: tuple[tuple[str, Callable[[Event, Resource], bool]], ...] = (
     ("failed", lambda event, _: event.code not in _DONE),
     ("cut", lambda event, _: event.message == _CUT),
     ("malformed", lambda event, _: event.stage_timestamp.tzinfo is None),
-    ("dry_run", lambda event, _: _is_dry_run(event)),
+    ("dry_run", lambda event, _: is_dry_run(event)),
 )
 """Why an event shows no committed change of a tenant, in the order in which it is asked."""
-
-
-def _is_dry_run(event: Event) -> bool:
-    _, _, query = event.request_uri.partition("?")
-    if parse_qs(query).get("dryRun"):
-        return True
-    if event.verb not in _DELETIONS:
-        return False
-    try:
-        return bool(_options.decode(event.request_object).dry_run)
-    except UNDECODABLE:
-        return False  # no options were sent, or not recorded
 
 
 def _told(event: Event, resource: Resource) -> Told | Left:

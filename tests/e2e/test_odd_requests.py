@@ -11,6 +11,9 @@ from tests.support.captures import RESOURCE
 from tests.support.envtest import Kubernetes, running_kubernetes
 from tests.support.tenants import MERGE, PATH, tenant
 
+HIDING = ["dryRun=All;", "dryRun=All%zz"]
+"""In the address: what reads like a dry run, and is none for the API server."""
+
 POLICY = Path(__file__).parents[2] / "manifests" / "components" / "audit" / "control-plane" / "policy.yaml"
 
 ODD = {
@@ -37,21 +40,31 @@ def log(folder: Path) -> list[bytes]:
         kubernetes.request("POST", PATH, tenant("acme", "a", finalizers=["pieced.ch/hold"]))
         for package, odd in ODD.items():
             _send(kubernetes, "PATCH", b'{"spec":{"packages":["%s"]},"odd":%s}' % (package.encode(), odd), MERGE)
+        for package, query in zip("xy", HIDING, strict=True):
+            _send(kubernetes, "PATCH", b'{"spec":{"packages":["%s"]}}' % package.encode(), MERGE, query)
         _send(kubernetes, "DELETE", b'{"kind":"DeleteOptions","apiVersion":"v1","dryRun":["All"]}')
-        _send(kubernetes, "DELETE", b'{"kind":"DeleteOptions","apiVersion":"v1","orphanDependents":false}')
+        _send(kubernetes, "DELETE", b"", query="dryRun=All")
+        _send(
+            kubernetes,
+            "DELETE",
+            b'{"kind":"DeleteOptions","apiVersion":"v1","orphanDependents":false}',
+            query="dryRun=All",
+        )
     return written.read_bytes().splitlines()
 
 
-def _send(kubernetes: Kubernetes, method: str, body: bytes, content_type: str = "application/json") -> None:
-    kubernetes._call(method, f"{PATH}/acme", body, "admin", content_type)  # whatever is answered
+def _send(
+    kubernetes: Kubernetes, method: str, body: bytes, content_type: str = "application/json", query: str = ""
+) -> None:
+    kubernetes._call(method, f"{PATH}/acme?{query}", body, "admin", content_type)  # whatever is answered
 
 
-def test_what_a_client_put_into_its_patch_does_not_hide_what_it_did(log):
+def test_what_a_client_put_into_its_patch_or_its_address_does_not_hide_what_it_did(log):
     told = [read(line, RESOURCE) for line in log]
     seen = [fact for each in told if not isinstance(each, Left) for fact in each.facts if isinstance(fact, Seen)]
-    assert [fact.packages for fact in seen] == [("a",), ("c",), ("d",), ("e",), ("g",), ("g",)]
-    assert [fact.generation for fact in seen] == [1, 2, 3, 4, 5, 6]
-    assert [each.reason for each in told if isinstance(each, Left)] == ["failed", "failed", "dry_run"]
+    assert [fact.packages for fact in seen] == [("a",), ("c",), ("d",), ("e",), ("g",), ("x",), ("y",), ("y",)]
+    assert [fact.generation for fact in seen] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert [each.reason for each in told if isinstance(each, Left)] == ["failed", "failed", "dry_run", "dry_run"]
 
 
 def test_a_deletion_that_is_answered_202_is_one(log):
@@ -59,7 +72,7 @@ def test_a_deletion_that_is_answered_202_is_one(log):
     assert json.loads(log[-1])["responseStatus"]["code"] == 202
     assert not isinstance(told, Left)
     (by,) = [fact for fact in told.facts if isinstance(fact, Attribution)]
-    assert (by.actor, by.operation, by.generation) == ("admin", "delete", 6)
+    assert (by.actor, by.operation, by.generation) == ("admin", "delete", 8)
 
 
 def test_in_one_batch_they_spoil_nothing(log):

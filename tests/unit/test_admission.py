@@ -185,13 +185,13 @@ def test_what_is_no_review_is_not_answered_as_one(body):
 
 
 def test_names_and_groups_are_kept_as_far_as_a_ledger_can_hold_them():
-    groups = ["g" * 1_000, "h" * GROUPS_MOST, "i"]
-    request = asked(
-        "UPDATE", "b\0b" + "x" * 5_000, BASE, NEXT, userInfo={"username": "b\0b" + "x" * 5_000, "groups": groups}
-    )
+    groups = ["g" * 5_000, *["h"] * GROUPS_MOST]
+    user = {"username": "b\0b" + "x" * 5_000, "groups": groups}
+    request = asked("UPDATE", "bob", BASE, NEXT, userInfo=user)
     assert request.actor.startswith("b\N{REPLACEMENT CHARACTER}bx")
-    assert len(request.actor) == NAME_MOST
-    assert request.groups == ("g" * 1_000,)
+    assert len(request.actor) <= NAME_MOST
+    assert request.groups[:2] == ("g" * NAME_MOST, "h")
+    assert len(request.groups) < 100
 
 
 def test_the_answer_allows_with_the_uid_and_no_warnings_or_patch():

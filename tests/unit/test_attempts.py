@@ -1,5 +1,7 @@
 """What our webhook leaves in an audit event comes back out of it, and nothing else does."""
 
+import sys
+
 import pytest
 
 from sidecar.attempts import GROUPS_MOST, NAME_MOST, Attempt, groups_of, is_uid, name_of, note, noted
@@ -42,10 +44,20 @@ def test_a_uid_is_as_the_api_server_makes_them(text):
 
 def test_names_are_cut_and_have_no_nul():
     assert name_of("a\0b") == "a\N{REPLACEMENT CHARACTER}b"
-    assert len(name_of("\N{GRINNING FACE}" * 5_000)) == NAME_MOST
+    assert len(name_of("a" * 5_000)) == NAME_MOST
+    assert len(name_of("\N{GRINNING FACE}" * 5_000).encode()) == NAME_MOST
 
 
 def test_the_first_groups_are_kept_as_far_as_they_fit():
     assert groups_of(["a" * GROUPS_MOST]) == ("a" * NAME_MOST,)
-    assert groups_of(["a", "b" * GROUPS_MOST, "c"]) == ("a",)
+    assert groups_of(["a"] + ["b" * NAME_MOST] * 9) == ("a", *["b" * NAME_MOST] * 7)
+    assert groups_of([f"tenant-operators-{n:03}" for n in range(100)])[-1] == "tenant-operators-077"
     assert groups_of([]) == ()
+
+
+@pytest.mark.parametrize("letter", ["", "\N{HIRAGANA LETTER A}", "\N{GRINNING FACE}" * NAME_MOST])
+def test_groups_take_as_little_memory_of_whatever_they_consist(letter):
+    """Who can reach our port may send as many as fit into 16 MiB; thousands of requests are remembered."""
+    many = [f"{letter}{n if letter else ''}" for n in range(100_000)]
+    kept = groups_of(many)
+    assert sys.getsizeof(kept) + sum(map(sys.getsizeof, kept)) < 1.1 * GROUPS_MOST
