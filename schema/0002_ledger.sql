@@ -497,6 +497,8 @@ FROM (
 ORDER BY tenant_uid, generation, array_position(ARRAY['proven', 'claimed', 'likely'], how), answered_at, request_key;
 
 -- Who changed what, when, per tenant. Of a deletion that a finalizer held up, both the request and the removal.
+-- Whoever made a generation did what tells it from the one before. Where that one is not known (missed, or older than
+-- our history), the difference may be the work of several, and nobody is named for it.
 CREATE VIEW ledger.timeline AS
 SELECT c.tenant_uid, c.tenant_name, c.generation, c.occurred_at, c.time_source, c.not_before, c.change, c.skill_id,
        a.actor, a.impersonated_by, a.how
@@ -541,6 +543,11 @@ LEFT JOIN LATERAL (  -- of this row's tenant alone, rather than everybody's
     SELECT * FROM ledger.authors a
     WHERE a.tenant_uid = c.tenant_uid
       AND coalesce(a.generation, 0) = CASE c.change WHEN 'created' THEN 1 ELSE coalesce(c.generation, 0) END
+      AND (coalesce(c.generation, 1) = 1
+           OR c.change = 'deletion requested' AND a.operation IN ('delete', 'deletecollection')
+           OR EXISTS (SELECT FROM ledger.observations o
+                      WHERE o.tenant_uid = c.tenant_uid AND o.generation = c.generation - 1
+                        AND (o.unreadable IS NULL OR c.change = 'deletion requested')))
     OFFSET 0
 ) a ON true
 ORDER BY c.tenant_uid, c.step, c.generation, c.skill_id;

@@ -579,6 +579,43 @@ async def test_an_attribution_is_one_row_however_often_it_comes(ledger, sql) -> 
     assert tuple(row) == ("alice", "proven")
 
 
+async def test_nobody_is_named_for_what_happened_before_a_generation_that_we_know(ledger, sql) -> None:
+    """Bob added b to what others had put there long before; who took a away in 6, 7 or 8 is not known."""
+    old = {"created_at": minutes(-600)}
+    await ledger.deliver(
+        [
+            BEGAN,
+            tenant(1, 5, "a", "b", **old),
+            answered("bob", 1, 2, generation=5, resource_version="50", base_version="40"),
+            tenant(1, 8, "b", "c", **old),
+            answered("carol", 3, 4, generation=8, resource_version="80", base_version="70"),
+            tenant(1, 9, "b", "c", "d", **old),
+            answered("dora", 5, 6, generation=9, resource_version="90", base_version="80"),
+            tenant(1, 11, "b", "c", "d", deletion_requested_at=minutes(12), **old),
+            answered("erna", 7, 8, generation=11, resource_version="110", operation="delete"),
+            Adopted(at=minutes(20), by="test"),
+        ]
+    )
+    named = "SELECT generation, coalesce(skill_id, change), actor FROM ledger.timeline WHERE generation > 0"
+    assert [tuple(row) for row in await sql.fetch(named)] == [
+        (5, "a", None),
+        (5, "b", None),
+        (8, "a", None),
+        (8, "c", None),
+        (9, "d", "dora"),
+        (11, "deletion requested", "erna"),
+    ]
+    await ledger.deliver([tenant(1, 4, "a", **old), tenant(1, 7, "a", "b", **old)])
+    later = [tuple(row) for row in await sql.fetch(named)]
+    assert later[:5] == [
+        (4, "a", None),
+        (5, "b", "bob"),
+        (8, "a", "carol"),
+        (8, "c", "carol"),
+        (9, "d", "dora"),
+    ]
+
+
 @pytest.mark.parametrize(
     "table", ["tenants", "observations", "sightings", "removals", "orgs", "attributions", "anomalies"]
 )
