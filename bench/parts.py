@@ -96,6 +96,20 @@ async def delivered(database: str, version: int, seconds: float) -> None:
         await connection.close()
 
 
+async def backend_cpu(database: str) -> float:
+    """CPU seconds of the sidecar's oldest backend, the one that delivers."""
+    connection = await asyncpg.connect(database)
+    try:
+        backend = await connection.fetchval(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE application_name = 'billing-sidecar' AND datname = current_database()"
+            " ORDER BY backend_start LIMIT 1"
+        )
+    finally:
+        await connection.close()
+    return cpu(backend)
+
+
 async def settled(process: int) -> None:
     """Waits until a process does next to nothing: less than 1 % of a CPU, for two seconds."""
 

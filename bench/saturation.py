@@ -6,9 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
-from bench.parts import Child, Result, Row, child, cpu, median, new_ledger, sidecar_settings, until
+from bench.parts import Child, Result, Row, backend_cpu, child, delivered, median, new_ledger, sidecar_settings
 from bench.stream import BASE_VERSION
 from sidecar.demo.apiserver import kubeconfig
 
@@ -55,7 +53,8 @@ async def _round(kind: str, url: str, script: Child, changes: int, server: str, 
             log = folder / "sidecar.log"
             async with child("bench.readers", kind, url, str(changes), log=log, **settings) as reader:
                 started, before = await _begun(script, reader)
-                postgres = await _delivered(database, BASE_VERSION + changes)
+                await delivered(database, BASE_VERSION + changes, _PATIENCE)
+                postgres = await backend_cpu(database)
                 rate = changes / (time.monotonic() - started)
                 used = await _settled(reader) - before
                 await reader.end()
@@ -84,25 +83,6 @@ async def _settled(reader: Child) -> float:
         await asyncio.sleep(_POLL)
         used, before = await reader.cpu(), used
     return used
-
-
-async def _delivered(database: str, version: int) -> float:
-    """Waits until the ledger says that everything up to `version` is in it; the CPU seconds of its backend."""
-    connection = await asyncpg.connect(database)
-
-    async def delivered() -> bool:
-        return bool(await connection.fetchval("SELECT max(to_version) >= $1 FROM ledger.segments", version))
-
-    try:
-        await until(delivered, _PATIENCE)
-        backend = await connection.fetchval(
-            "SELECT pid FROM pg_stat_activity"
-            " WHERE application_name = 'billing-sidecar' AND datname = current_database()"
-            " ORDER BY backend_start LIMIT 1"
-        )
-        return cpu(backend)
-    finally:
-        await connection.close()
 
 
 def _result(costs: dict[str, list[_Cost]]) -> Result:
