@@ -34,7 +34,7 @@ from sidecar.web.routing import Parts
 from sidecar.web.server import serving
 from sidecar.web.webhooks import Webhooks
 
-# Seconds for the last flush after SIGTERM, when the requests under way have ended (5 s and 12 s at most, and one each
+# Seconds for the last flush after SIGTERM, when the requests under way have ended (5 s and 12 s at most, and two each
 # to cut them). Kubernetes kills later than that: terminationGracePeriodSeconds in manifests/.
 _LAST_FLUSH = 10.0
 

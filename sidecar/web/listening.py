@@ -13,7 +13,7 @@ from sidecar.settings import Address
 # Connections that may wait to be accepted: writes that contend for one object call some hundred times at once.
 _BACKLOG = 1024
 
-# Seconds that a request has to end once it has been cut.
+# Seconds that a request has to end once it has been cut; aiohttp waits so long twice.
 _CUT_SECONDS = 1.0
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
