@@ -435,11 +435,12 @@ WHERE s.from_version > s.covered_to;
 --
 -- Whoever made a generation has the lowest version of it: later answers carry it too (a label, a status), and those
 -- above the least version that any fact knows are no candidates. A no-op repeats the version, later. Proven is a
--- creation, a removal that the API server confirmed, and a request whose last attempt replaced the version before it
--- (nothing known lies between) while no other request is known to have tried the same from there, or to have been
--- answered with the same at the same time: an API server that cannot reach our webhook does not ask it. A claim is
--- believed only if nobody else is known to have tried the same from there; better than likely, because a no-op looks
--- like the author when the author's own audit event was dropped.
+-- creation, a removal that the API server confirmed to nobody else (of several who take the last finalizer at once, it
+-- answers each as if it were the one), and a request whose last attempt replaced the version before it (nothing known
+-- lies between) while no other request is known to have tried the same from there, or to have been answered with the
+-- same at the same time: an API server that cannot reach our webhook does not ask it. A claim is believed only if
+-- nobody else is known to have tried the same from there; better than likely, because a no-op looks like the author
+-- when the author's own audit event was dropped.
 CREATE VIEW ledger.authors AS
 SELECT DISTINCT ON (tenant_uid, generation)
        tenant_uid, generation, actor, impersonated_by, operation, how, source, asked_at, answered_at
@@ -448,6 +449,11 @@ FROM (
            a.request_key,
            CASE
                WHEN a.source = 'admission' THEN 'claimed'
+               WHEN a.generation IS NULL
+                    AND EXISTS (SELECT FROM ledger.attributions b
+                                WHERE b.tenant_uid = a.tenant_uid AND coalesce(b.generation, 0) = 0
+                                  AND b.how = 'proven' AND b.actor <> a.actor)
+                   THEN 'likely'
                WHEN a.how = 'proven' THEN 'proven'
                WHEN a.base_version IS NOT NULL
                     AND NOT EXISTS (SELECT FROM ledger.orgs o

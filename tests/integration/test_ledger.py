@@ -706,3 +706,14 @@ async def test_a_deletecollection_has_not_proven_to_remove_what_another_deleted_
     delete = answered("bob", 2, 4, operation="delete", how="proven", **gone)
     await ledger.deliver([BEGAN, tenant(1, 1), collection, delete])
     assert await authors(sql) == [(None, "bob", "proven")]
+
+
+async def test_of_two_who_took_the_last_finalizer_at_once_neither_has_proven_to(ledger, sql) -> None:
+    """The API server answers both as if they were the one, from whatever version they began."""
+    gone = {"resource_version": "0", "generation": None, "how": "proven"}
+    alice = answered("alice", 1, 3, base_version="20", **gone)
+    bob = answered("bob", 1.5, 2.5, base_version="10", **gone)
+    await ledger.deliver([BEGAN, tenant(1, 1), alice, bob])
+    assert await authors(sql) == [(None, "bob", "likely")]
+    await ledger.deliver([tenant(2, 1), *(answered("alice", at, 3, **gone, tenant_uid=uid(2)) for at in (1, 2))])
+    assert ("alice", "proven") in [row[1:] for row in await authors(sql)]

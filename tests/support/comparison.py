@@ -217,14 +217,15 @@ async def misnamed(ledger: LedgerReader, truth: Truth) -> tuple[list[str], list[
     named = {(str(row["tenant_uid"]), row["generation"]): (row["actor"], row["how"]) for row in rows}
     wrong, nobody = [], []
     for life in truth.lives.values():
-        actors: dict[int | None, str] = {number: made.actor for number, made in life.generations.items()}
-        if life.removed is not None:
-            actors[None] = life.remover
-        for generation, actor in actors.items():
-            said = named.get((life.uid, generation))
-            what = f"{life.name} ({life.uid}) generation {generation} by {actor}"
-            if said is None:
+        actors: dict[int | None, set[str]] = {number: {made.actor} for number, made in life.generations.items()}
+        if life.removers:
+            actors[None] = life.removers
+        for generation, possible in actors.items():
+            what = f"{life.name} ({life.uid}) generation {generation} by {possible}"
+            if (life.uid, generation) not in named:
                 nobody.append(what)
-            elif said[0] != actor:
-                wrong.append(f"{what}, and is said to be by {said}")
+                continue
+            actor, how = named[life.uid, generation]
+            if actor not in possible or (how == "proven" and len(possible) > 1):
+                wrong.append(f"{what}, and is said to be by {actor}, {how}")
     return wrong, nobody

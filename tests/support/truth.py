@@ -44,7 +44,7 @@ class Life:
     generations: dict[int, Generation] = field(default_factory=dict)
     orgs: dict[int, str | None] = field(default_factory=dict)  # version: the org it then carried
     removed: Asked | None = None
-    remover: str = ""
+    removers: set[str] = field(default_factory=set)  # of several who take the last finalizer at once each is told so
 
     @property
     def versions(self) -> list[int]:
@@ -99,7 +99,7 @@ class Truth:
     def gone(self, uid: str, asked: Asked, actor: str = "") -> None:
         """A request by `actor` was answered with the removal of the tenant."""
         self.lives[uid].removed = asked
-        self.lives[uid].remover = actor
+        self.lives[uid].removers.add(actor)
 
     def successors(self, life: Life) -> list[Life]:
         """The later tenants of that name, the next one first."""
