@@ -29,6 +29,8 @@ _QUIET = {
     "client": logging.INFO,  # the name that the Kubernetes client's configuration takes for its own logger
     "aiosqlite": logging.INFO,  # logs every statement with its parameters at DEBUG: what the tenants have
     "aiohttp.access": logging.WARNING,  # a line for each request: the metrics count them
+    # A traceback for each request that is no HTTP, whoever sends it. What fails in ours, `web.problems` logs.
+    "aiohttp.server": logging.CRITICAL,
     "asyncio": logging.INFO,  # names its selector at DEBUG
 }
 """The least level of loggers that say more than they should, whatever the setting."""

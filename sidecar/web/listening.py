@@ -9,6 +9,7 @@ from aiohttp import web
 
 from sidecar.errors import Misconfigured
 from sidecar.settings import Address
+from sidecar.web.connections import CONNECTIONS_MOST, bound
 
 # Connections that may wait to be accepted: writes that contend for one object call some hundred times at once.
 _BACKLOG = 1024
@@ -50,15 +51,18 @@ async def listening(
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, address.host, address.port, ssl_context=tls, backlog=_BACKLOG)
         try:
-            await site.start()
+            sockets = bound(address.host, address.port, CONNECTIONS_MOST)
+            sites = [web.SockSite(runner, each, ssl_context=tls, backlog=_BACKLOG) for each in sockets]
+            for site in sites:
+                await site.start()
         except OSError as error:
             raise Misconfigured(f"{setting}: cannot listen on {address.host}:{address.port}: {error}") from error
         try:
             yield runner.addresses[0][1]
         finally:
-            await site.stop()
+            for site in sites:
+                await site.stop()
             await running.end(last_seconds)
     finally:
         await runner.cleanup()

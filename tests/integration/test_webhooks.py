@@ -322,7 +322,23 @@ async def test_a_body_of_128_mib_is_taken_while_admission_is_answered(served):
     assert most - before < 100 * MIB
 
 
-async def test_a_body_of_more_than_128_mib_is_refused(served, monkeypatch):
+async def test_nobody_makes_a_batch_too_large_by_large_patches(served):
+    """What 8 patches of 3 MiB are in the log: the API server would drop all that is in a batch that is refused."""
+    lie = event_list(like("no-op", requestObject="LARGE")).removesuffix(b"]}")
+    before, after = lie.split(b'"LARGE"')
+    patch = b'"' + rb"\u003c" * (3 * MIB) + b'"'
+
+    async def body() -> AsyncIterator[bytes]:
+        yield before
+        for n in range(8):
+            yield patch + after + b"," + (before[before.index(b"[") + 1 :] if n < 7 else b"")
+        yield json.dumps(like("add")).encode() + b"]}"
+
+    assert (await served.audit(body())).status == 200
+    assert any(isinstance(fact, Seen) and fact.generation == 2 for fact in await served.spooled())
+
+
+async def test_a_body_above_the_limit_is_refused(served, monkeypatch):
     monkeypatch.setattr(auditing, "_BATCH_MOST", MIB)
     assert problem(await served.audit(large_batch(3 * MIB))) == (413, "too_large")
     whole = b"".join([chunk async for chunk in large_batch(3 * MIB)])

@@ -1,5 +1,6 @@
 """Log lines: one format for everybody, and no secret in any of them."""
 
+import asyncio
 import io
 import json
 import logging
@@ -8,11 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar import logs
-from sidecar.settings import Settings
+from sidecar.settings import Address, Settings
+from sidecar.web.listening import listening
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJwb3J0YWwifQ.c2lnbmF0dXJl"  # noqa: S105 - made up
 ADDRESS = "postgresql://portal:hunter2@db.example/portal"
@@ -104,6 +107,21 @@ def test_the_kubernetes_client_never_logs_the_bodies_it_exchanges():
     assert stream.getvalue() == ""
     logging.getLogger("kubernetes_asyncio.client.rest").info("said")
     assert len(lines(stream)) == 1
+
+
+async def test_nobody_fills_the_log_with_requests_that_are_no_http():
+    stream = io.StringIO()
+    logs.configure("json", "info", stream)
+    async with listening(
+        web.Application(), Address("127.0.0.1", 0), "X", idle_seconds=9, last_seconds=9, linger_seconds=9
+    ) as port:
+        for odd in (b"no HTTP", b"POST / HTTP/1.1\r\nContent-Length: -1", b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(odd + b"\r\n\r\n")
+            assert b" 400 " in await reader.readline()
+            writer.close()
+            await writer.wait_closed()
+    assert stream.getvalue() == ""
 
 
 @pytest.mark.parametrize("form", ["json", "console"])

@@ -31,8 +31,15 @@ def seen(version: int, second: int, uid: str = UIDS[0]) -> Seen:
 
 
 def asked(
-    version: int, second: int, uid: str = UIDS[0], *, actor: str = "alice", base: str | None = None
+    version: int,
+    second: int,
+    uid: str = UIDS[0],
+    *,
+    actor: str = "alice",
+    base: str | None = None,
+    since: int | None = None,
 ) -> Attribution:
+    """Answered at `second`; sent at `since`, or just before."""
     return Attribution(
         tenant_uid=uid,
         resource_version=str(version),
@@ -43,6 +50,7 @@ def asked(
         operation="patch",
         how="likely",
         base_version=base,
+        asked_at=AT + timedelta(seconds=second - 0.5 if since is None else since),
         answered_at=AT + timedelta(seconds=second),
     )
 
@@ -93,10 +101,16 @@ def test_the_order_and_the_batches_change_nothing(facts, chance):
 
 
 def test_the_same_again_and_later_is_dropped():
-    assert told([[seen(3, 1), asked(3, 1)], [seen(3, 1), asked(3, 1)], [seen(3, 2), asked(3, 2, actor="bob")]]) == [
+    assert told([[seen(3, 1), asked(3, 1)], [seen(3, 1), asked(3, 1)], [seen(3, 2), asked(3, 2)]]) == [
         seen(3, 1),
         asked(3, 1),
     ]
+
+
+def test_who_was_answered_later_with_the_same_is_recorded_because_that_may_be_the_author():
+    """Bob made it, and read his answer slowly; whoever wrote nothing new meanwhile was answered sooner."""
+    facts = [asked(3, 2, since=1), asked(3, 4, actor="bob", since=0), asked(3, 5, since=0)]
+    assert told([[fact] for fact in facts]) == facts
 
 
 def test_the_same_earlier_is_recorded():
