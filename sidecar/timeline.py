@@ -1,5 +1,6 @@
 """A tenant's time line for people: what changed, when, who did it, and how each is known."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import datetime
 
@@ -38,7 +39,7 @@ async def told(database_url: str, name: str) -> AsyncIterator[str]:
 
 
 def _line(change: Change) -> str:
-    what = " ".join(filter(None, (change.change, change.skill_id)))
+    what = change.change if change.skill_id is None else f"{change.change} {_shown(change.skill_id)}"
     number = "" if change.generation is None else f"#{change.generation}"
     known = _TIMES.get(change.time_source, change.time_source)
     if change.time_source == "late" and change.not_before is not None:
@@ -49,8 +50,16 @@ def _line(change: Change) -> str:
 def _who(change: Change) -> str:
     if change.actor is None:
         return "by nobody we know"
-    impersonated = f" (really {change.impersonated_by})" if change.impersonated_by is not None else ""
-    return f"by {change.actor}{impersonated}, {change.how}"
+    impersonated = f" (really {_shown(change.impersonated_by)})" if change.impersonated_by is not None else ""
+    return f"by {_shown(change.actor)}{impersonated}, {change.how}"
+
+
+def _shown(name: str) -> str:
+    """A name that somebody chose, in quotation marks and with escapes where it could pass for more of the line.
+
+    (With a line break or a terminal's control characters in it, a package could write whole changes of its own.)
+    """
+    return name if name.isprintable() and not set(name) & set(' "') else json.dumps(name)
 
 
 def _moment(at: datetime) -> str:

@@ -14,7 +14,7 @@ from sidecar.facts import AnyFact
 from sidecar.web.problems import Problem
 
 # Bytes of a batch: what can be read in the 30 s that the API server waits. Less would be a way to hide. Whoever may
-# edit a tenant can send patches of 3 MiB that the log writes as 17 (each `<` as six bytes, measured), 8 of them are more
+# edit a tenant can send patches of 3 MiB, which the log writes as 17 (a `<` as six bytes, measured): 8 of them are more
 # than 128 MiB, and the API server drops a refused batch whole, with everybody's events in it.
 _BATCH_MOST = 2**30
 

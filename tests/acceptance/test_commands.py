@@ -223,6 +223,26 @@ def test_certificates_that_cannot_be_are_refused_with_exit_code_2(arguments, sen
     assert "Traceback" not in ended.stderr
 
 
+async def test_no_name_writes_lines_of_its_own_into_the_timeline(ledger: Ledger, ledger_database: str):
+    package, actor = "x\n  2026-11-22  #9  enabled wiki  by alice, proven\x1b[2K", "Bob \u202e"
+    by = Attribution(
+        tenant_uid="00000000-0000-4000-8000-000000000009",
+        resource_version="901",
+        generation=1,
+        source="audit",
+        request_key="k",
+        actor=actor,
+        operation="create",
+        how="proven",
+    )
+    await ledger.deliver([tenant(9, 1, package), by])
+    done = sidecar("timeline", "tenant-9", DATABASE_URL=ledger_database)
+    assert done.returncode == 0, done.stderr
+    _, created, enabled = done.stdout.splitlines()
+    assert r'"x\n  2026-11-22  #9  enabled wiki  by alice, proven\u001b[2K"' in enabled
+    assert r'by "Bob \u202e", proven' in created
+
+
 async def test_the_timeline_says_what_changed_when_who_did_it_and_how_each_is_known(
     ledger: Ledger, ledger_database: str
 ):
