@@ -70,8 +70,8 @@ async def run(settings: Settings) -> None:
                 webhooks.serving(settings.https, measured.certificate, measured.webhooks) as https_port,
             ):
                 # What was imported stays: a full collection need not look at it again (one took 167 ms, measured).
-            gc.freeze()
-            _log.info("started", spool=str(settings.spool), http_port=http_port, https_port=https_port)
+                gc.freeze()
+                _log.info("started", spool=str(settings.spool), http_port=http_port, https_port=https_port)
                 await stop.wait()
             for task in working:
                 task.cancel()
