@@ -1,5 +1,6 @@
 """A few connections to Postgres for short requests, and what to do when they fail."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self, TypeVar
@@ -82,7 +83,7 @@ class Database:
             # Named prepared statements would outlive a transaction, which a pooler in transaction mode forbids.
             statement_cache_size=0,
             server_settings={"application_name": "billing-sidecar-api"},
-            init=_migrated,
+            connect=_connected,
         )
         async with pool:
             try:
@@ -99,7 +100,7 @@ class Database:
         that can never work.
         """
         with _translated():
-            async with self._pool.acquire(timeout=_PATIENCE) as connection, connection.transaction():
+            async with self._connection() as connection, connection.transaction():
                 await connection.execute(statements.BEGIN)
                 yield Transaction(connection)
 
@@ -108,15 +109,34 @@ class Database:
         """A transaction whose statements all read the same moment, and write nothing. Raises as `transaction`."""
         with _translated():
             async with (
-                self._pool.acquire(timeout=_PATIENCE) as connection,
+                self._connection() as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 await connection.execute(statements.BEGIN)
                 yield Transaction(connection)
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[PoolConnectionProxy]:
+        # Not by acquire's own timeout: that is asyncio.wait_for, which in Python 3.11 can swallow a cancellation that
+        # comes in the same moment as the connection (cpython#86296).
+        async with asyncio.timeout(_PATIENCE):
+            connection = await self._pool.acquire()
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
 
-async def _migrated(connection: asyncpg.Connection) -> None:
-    await migrate(connection)
+
+async def _connected(*arguments: Any, **options: Any) -> asyncpg.Connection:  # noqa: ANN401 - what the pool was given
+    # Not as the pool's `init`: if that fails, the pool closes the connection in order, and swallows a cancellation that
+    # comes meanwhile (asyncpg 0.32; it made a process that had to end run on).
+    connection: asyncpg.Connection = await asyncpg.connect(*arguments, **options)
+    try:
+        await migrate(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 @contextmanager

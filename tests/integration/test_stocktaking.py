@@ -1,5 +1,6 @@
 """What the ledger lacks, counted: the same as its views list, whatever the history; and the runbook's SQL works."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -133,3 +134,18 @@ async def test_the_runbooks_sql_works(ledger_database: str, block: str) -> None:
                 await connection.fetch(statement)
     finally:
         await connection.close()
+
+
+async def test_a_count_that_is_cancelled_at_any_moment_ends(ledger_database):
+    """Also while a connection fails: a process that must end waits for this."""
+    connection = await asyncpg.connect(ledger_database)
+    await connection.execute("INSERT INTO ledger.migrations (version, name, sha256) VALUES (9999, 'x', sha256('x'))")
+    await connection.close()
+    async with Database.opened(ledger_database) as database:
+        for turns in range(60):
+            counting = asyncio.create_task(Stocktaking(database).run())
+            for _ in range(turns):
+                await asyncio.sleep(0.0005)  # other moments, not a wait for one
+            counting.cancel()
+            await asyncio.wait({counting}, timeout=30)
+            assert counting.cancelled(), f"it goes on after {turns} turns"
