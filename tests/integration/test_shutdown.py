@@ -212,6 +212,7 @@ async def test_sigterm_in_the_middle_of_everything_loses_nothing_that_was_answer
         if postgres != "well":
             up.enter_context(embedded_postgres(postgres_folder))
         there.made.start()
+        await there.made.logged("watch_opened")  # all may have been delivered before: it must be there to be stopped
         await ledger.delivered(await there.cluster.version(), there.made.tail)
         await ledger.until("SELECT count(*) = 1 FROM ledger.observations WHERE source = 'audit'", why=there.made.tail)
         assert await events(ledger) == [
