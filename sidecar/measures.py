@@ -56,7 +56,16 @@ LOSSES = ("cut", "ended", "expired", "missed", "refused", "silent", "unreachable
 CLAIMS = ("ambiguous", "attributed", "dropped", "expired", "superseded")
 DELIVERIES = ("delivered", "postponed", "refused")
 AUDIT_BATCHES = ("refused", "taken")
-ANOMALIES = ("diverged", "line_too_long", "mass_removal", "set_aside", "spool_corrupt", "unreadable", "version_ahead")
+ANOMALIES = (
+    "diverged",
+    "line_too_long",
+    "mass_removal",
+    "set_aside",
+    "spool_corrupt",
+    "unreadable",
+    "version_ahead",
+    "watch_missed",
+)
 
 _NEVER: Counter[str] = Counter()
 _VERSION = version("pieced-billing-sidecar")
