@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 
 from sidecar import changes
+from sidecar.billing.statements import COUNT_ANOMALIES
 from sidecar.changes import Event, Observed
 
 _TENANTS = """
@@ -74,11 +75,6 @@ FROM ledger.open_ends ORDER BY tenant_name, tenant_uid
 """
 _GAPS = "SELECT from_version::text, to_version::text, from_at, to_at FROM ledger.gaps ORDER BY from_version"
 _HELD = "SELECT version::text, sent_at FROM ledger.censuses WHERE held ORDER BY sent_at"
-_UNSETTLED = """
-SELECT kind, count(*) AS count FROM ledger.anomalies
-WHERE kind IN ('diverged', 'set_aside', 'unreadable', 'version_ahead', 'line_too_long', 'watch_missed')
-GROUP BY kind ORDER BY kind
-"""
 
 
 @dataclass
@@ -168,7 +164,7 @@ async def check(connection: asyncpg.Connection) -> Report:
     report.open_ends = [dict(row) for row in await connection.fetch(_OPEN_ENDS)]
     report.gaps = [dict(row) for row in await connection.fetch(_GAPS)]
     report.held = [dict(row) for row in await connection.fetch(_HELD)]
-    report.unsettled = {row["kind"]: row["count"] for row in await connection.fetch(_UNSETTLED)}
+    report.unsettled = {row["kind"]: row["count"] for row in await connection.fetch(COUNT_ANOMALIES)}
     return report
 
 

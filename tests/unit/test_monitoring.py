@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from sidecar.attempts import WEBHOOK
+from sidecar.billing.statements import COUNT_ANOMALIES
 from sidecar.measures import ANOMALIES, LOSSES, MEASURES
 from sidecar.watch.happenings import Lost, Trouble
 
@@ -57,6 +58,18 @@ def test_every_label_is_explained() -> None:
     labels = {label for each in MEASURES for label in each.labels}
     assert labels <= set(re.findall(r"`(\w+)`", DOCUMENT))
     assert {name for name in (*LOSSES, *ANOMALIES) if f"`{name}`" not in DOCUMENT} == set()
+
+
+def test_each_anomaly_that_makes_a_ledger_incomplete_is_counted_explained_and_alerts() -> None:
+    (incomplete,) = re.findall(r"WHERE kind IN \(([^)]+)\)", COUNT_ANOMALIES)
+    kinds = set(re.findall(r"\w+", incomplete))
+    assert kinds
+    assert kinds <= set(ANOMALIES)
+    matched = (told for rule in alerts() for told in re.findall(r'kind=~"([^"]+)"', rule["expr"]))
+    alerting = {kind for told in matched for kind in told.split("|")}
+    own = kinds - {"set_aside"}  # which has an alert of its own
+    assert own <= alerting
+    assert {kind for kind in own if f"`{kind}`" not in RUNBOOK} == set()
 
 
 def test_every_reason_why_an_event_or_a_review_is_left_out_is_explained() -> None:
