@@ -24,9 +24,11 @@ with every round's numbers to `bench/results/`.
     handler adds, which reads the review's JSON and allows it: in a process of its own, over TLS too, registered for
     one tenant each, so that patches of tenants about which nobody, the bare one, or the sidecar is asked take turns. A
     patch is much slower and less even than a webhook; so each turn calls both webhooks directly too, which shows their
-    p99 better. The same while 60 PATCHes of another object at once make some 1,400 calls; while each statement of
-    the spool hangs for half a second, in SQLite's thread, which stands for a disk that stalls; and while batches of
-    400 audit events come without a pause.
+    p99 better. The same while 60 PATCHes of one object at once make some 1,400 calls: what is added to each of them,
+    and to a PATCH of another object meanwhile; bursts about which nobody, the bare one, or the sidecar is asked take
+    turns too. The same while each statement of the spool hangs for half a second, in SQLite's thread, which stands
+    for a disk that stalls; and while batches of 400 audit events come without a pause. Between them the sidecar comes
+    to rest, so that none has the remains of another.
 
 The databases are new ones on the embedded Postgres (fsync on), or on the server of DATABASE_URL.
 """

@@ -4,8 +4,9 @@
 `stalling`: `python -m sidecar`, whose disk stalls from a SIGUSR1 on until the next one: each statement of its spool
 then begins half a second late, in SQLite's own thread, as it would wait in an fsync. (Not a real disk that stalls:
 that needs a device of one's own.)
-`storm URL CA TOKEN`: for each line that it is told, 60 patches at once of the object at URL; prints seconds.
-`audit URL CA TOKEN EVENTS`: likewise that many audit events to URL, 400 a batch.
+`storm URL CA TOKEN`: for each line that it is told, 60 patches at once of the object at URL; prints the seconds that
+each of them took, as a JSON array.
+`audit URL CA TOKEN EVENTS`: likewise that many audit events to URL, 400 a batch; prints an array of its seconds.
 """
 
 import asyncio
@@ -73,32 +74,29 @@ def _stalling() -> int:
     return main(["run"])
 
 
-async def _sending(ca: str, send: Callable[[aiohttp.ClientSession], Awaitable[None]]) -> None:
-    """Sends once for each line on standard input."""
+async def _sending(ca: str, send: Callable[[aiohttp.ClientSession], Awaitable[list[float]]]) -> None:
+    """Sends once for each line on standard input, and prints the seconds that `send` gives."""
     tls = ssl.create_default_context(cafile=ca)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=STORM, ssl=tls)) as session:
         while await asyncio.to_thread(sys.stdin.readline):
-            began = time.perf_counter()
-            await send(session)
-            print(time.perf_counter() - began, flush=True)
+            print(json.dumps(await send(session)), flush=True)
 
 
 async def _storm(url: str, ca: str, token: str) -> None:
     headers = {"Content-Type": "application/merge-patch+json", "Authorization": f"Bearer {token}"}
 
-    async def send(session: aiohttp.ClientSession) -> None:
-        async def patch() -> None:
+    async def send(session: aiohttp.ClientSession) -> list[float]:
+        async def patch() -> float:
+            began = time.perf_counter()
             body = json.dumps({"spec": {"packages": [str(uuid.uuid4())]}})
             while True:
                 async with session.patch(url, data=body, headers=headers) as answer:
                     await answer.read()
                     if answer.status != 409:  # after some retries of its own the API server gives up
                         answer.raise_for_status()
-                        return
+                        return time.perf_counter() - began
 
-        async with asyncio.TaskGroup() as patches:
-            for _ in range(STORM):
-                patches.create_task(patch())
+        return await asyncio.gather(*(patch() for _ in range(STORM)))
 
     await _sending(ca, send)
 
@@ -107,7 +105,8 @@ async def _audit(url: str, ca: str, token: str, events: str) -> None:
     captured = [event for line in (DATA / "audit-eventlists.jsonl").open("rb") for event in json.loads(line)["items"]]
     patches = [event for event in captured if event["verb"] == "patch" and event["responseStatus"]["code"] == 200]
 
-    async def send(session: aiohttp.ClientSession) -> None:
+    async def send(session: aiohttp.ClientSession) -> list[float]:
+        began = time.perf_counter()
         for _ in range(int(events) // BATCH):
             items = [_another(patches[number % len(patches)]) for number in range(BATCH)]
             body = json.dumps({"kind": "EventList", "apiVersion": "audit.k8s.io/v1", "metadata": {}, "items": items})
@@ -115,6 +114,7 @@ async def _audit(url: str, ca: str, token: str, events: str) -> None:
             async with session.post(url, data=body, headers=headers) as answer:
                 if answer.status != 200:
                     raise RuntimeError(f"a batch was answered with {answer.status}: {await answer.text()}")
+        return [time.perf_counter() - began]
 
     await _sending(ca, send)
 
