@@ -42,7 +42,7 @@ async def _verify(settings: Settings, _: argparse.Namespace) -> int:
     async with connected(settings.database_url.reveal()) as connection:
         report = await verify(connection)
     for line in report.lines():
-        print(line)
+        _say(line)
     return 1 if report.differences else 0
 
 
@@ -73,7 +73,7 @@ async def _backfill(settings: Settings, arguments: argparse.Namespace) -> int:
         f"{run.events_inserted} events and {run.suspension_events_inserted} suspension events inserted."
     )
     for problem in run.problems:
-        print(f"problem: {problem}")
+        _say(f"problem: {problem}")
     return 0
 
 
@@ -82,7 +82,7 @@ async def _ingest(settings: Settings, arguments: argparse.Namespace) -> int:
 
     report = await service.ingest(settings, arguments.files)
     for line in report.lines():
-        print(line)
+        _say(line)
     return 1 if report.unreadable else 0
 
 
@@ -92,7 +92,7 @@ async def _timeline(settings: Settings, arguments: argparse.Namespace) -> int:
     found = False
     async for line in told(settings.database_url.reveal(), arguments.name):
         found = True
-        print(line)
+        _say(line)
     if not found:
         print(f"No tenant has had the name {arguments.name}.", file=sys.stderr)
     return 0 if found else 1
@@ -197,6 +197,11 @@ def _add_certificates(parser: argparse.ArgumentParser) -> None:
         metavar="NAME_OR_IP",
         help="one more name or address that the certificate bears; may be repeated",
     )
+
+
+def _say(line: str) -> None:
+    """Prints a line in which others may have chosen names: what a terminal would obey is shown as an escape."""
+    print("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -128,6 +128,15 @@ async def test_verify_ends_with_exit_code_1_when_a_row_was_removed_behind_our_ba
     )
 
 
+async def test_verify_lets_no_package_write_on_the_terminal(ledger, ledger_database, sql) -> None:
+    await ledger.deliver([tenant(2, 1, "a\x1b[2K\rverified 1 tenants\nand é")])
+    await sql.execute("ALTER TABLE public.tenant_skill_events DISABLE TRIGGER ALL")
+    await sql.execute("DELETE FROM public.tenant_skill_events WHERE skill_id LIKE 'a%'")
+    ended = sidecar("verify", DATABASE_URL=ledger_database)
+    assert ended.returncode == 1
+    assert "enabled a\\x1b[2K\\rverified 1 tenants\\nand é has no row" in ended.stdout
+
+
 async def test_verify_lists_what_is_missing_and_that_is_no_difference(ledger, ledger_database) -> None:
     await ledger.deliver(
         [
