@@ -172,8 +172,13 @@ MEASURES: tuple[Measure[Scrape], ...] = (
     ),
     _counter(
         "sidecar_watch_lists_total",
-        "Complete lists begun because a stream could not be resumed; the first one counts",
+        "Complete lists that a stream goes on from: the first, with a new spool, and when a position was too old",
         lambda now: now.standing.lists if now.standing else 0,
+    ),
+    _counter(
+        "sidecar_watch_checks_total",
+        "Complete lists made beside a stream, to find what it did not tell",
+        lambda now: now.standing.checks if now.standing else 0,
     ),
     # who did it
     _histogram(

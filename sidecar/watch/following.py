@@ -192,6 +192,7 @@ class Following:
             except Unavailable as error:
                 _log.warning("watch_check_failed", detail=str(error))
             else:
+                self._standing.checks += 1
                 _log.info("watch_checked", tenants=len(self._memory), differences=len(uids))
                 if uids:
                     self._close(Missed(uids[:_NAMED], len(uids)))

@@ -13,8 +13,9 @@ class Standing:
     """Shared by the parts of one watch; read from outside.
 
     `paused`: the spool takes nothing, and so nothing is read. `last_signal_at`: when the last line or answer
-    arrived, monotonic seconds. `lost`: what ended a try, by reason, how often. `lists`: complete ones begun.
-    `turned_at`: when one of its loops last did something, if only waiting for an answer, monotonic seconds.
+    arrived, monotonic seconds. `lost`: what ended a try, by reason, how often. `lists`: complete ones
+    begun to go on from; `checks`: those that were completed to compare. `turned_at`: when one of its loops last did
+    something, if only waiting for an answer, monotonic seconds.
     """
 
     situation: Situation
@@ -22,6 +23,7 @@ class Standing:
     last_signal_at: float = field(default_factory=time.monotonic)
     lost: Counter[str] = field(default_factory=Counter)
     lists: int = 0
+    checks: int = 0
     turned_at: float = field(default_factory=time.monotonic)
 
     def step(self, happening: Happening) -> Next:

@@ -80,6 +80,7 @@ async def test_a_running_sidecar_exposes_exactly_the_table(tmp_path: Path, tenan
     assert found.of("sidecar_flush_batches_total", outcome="delivered") == found.of("sidecar_flush_seconds_count") >= 1
     assert found.of("sidecar_watch_connected") == 1
     assert found.of("sidecar_watch_lists_total") == 1
+    assert found.of("sidecar_watch_checks_total") == 0
     assert 0 <= found.of("sidecar_watch_signal_age_seconds") < 60
     assert found.of("sidecar_watch_restarts_total", reason="silent") == 0
     assert found.of("sidecar_ledger_missing_generations") == 0

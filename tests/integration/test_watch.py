@@ -903,6 +903,7 @@ async def test_a_self_check_that_finds_nothing_leaves_no_fact(server, recorder, 
         await server.asked("list", 4)
         assert len(recorder.facts) == facts
         assert watch.standing.lists == 1
+        assert watch.standing.checks >= 2
         assert watch.standing.connected
 
 

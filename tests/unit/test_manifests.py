@@ -112,7 +112,7 @@ def test_the_two_ways_of_running_differ_in_their_probes_alone() -> None:
     assert sidecar.pop("restartPolicy") == "Always"
     assert "readinessProbe" not in sidecar
     assert "startupProbe" not in sidecar
-    assert sidecar["livenessProbe"].pop("initialDelaySeconds") == 30
+    assert sidecar["livenessProbe"].pop("initialDelaySeconds") == 60
     assert standalone.pop("readinessProbe")["httpGet"]["path"] == "/readyz"
     assert standalone.pop("startupProbe")["httpGet"]["path"] == "/healthz"
     assert sidecar == standalone
