@@ -156,6 +156,34 @@ def test_without_the_portals_deployment_the_component_refuses(kubectl: Kubectl, 
     assert "nothing selected by Deployment" in refused.stderr
 
 
+def test_the_two_ways_of_running_it_refuse_each_other(kubectl: Kubectl, kustomization: Kustomization):
+    refused = kubectl.run("kustomize", str(kustomization("standalone", "sidecar")))
+    assert refused.returncode != 0
+    assert "already registered id: ClusterRoleBinding" in refused.stderr
+
+
+@pytest.mark.parametrize("components", [("persistent-spool", "standalone"), ("persistent-spool",)])
+def test_a_persistent_spool_without_the_standalone_deployment_before_it_is_refused(
+    kubectl: Kubectl, kustomization: Kustomization, components: tuple[str, ...]
+):
+    refused = kubectl.run("kustomize", str(kustomization(*components)))
+    assert refused.returncode != 0
+    assert "no matches for Id Deployment.v1.apps/billing-sidecar.portal" in refused.stderr
+
+
+@pytest.mark.parametrize("more", [{}, {"namespace": "elsewhere"}])
+def test_a_persistent_spool_takes_the_place_of_the_pods_own(kustomization: Kustomization, more: dict[str, str]):
+    deployment = of_kind(
+        rendered(kustomization("standalone", "persistent-spool", **more)), "Deployment", "billing-sidecar"
+    )
+    (spool,) = (
+        volume
+        for volume in deployment["spec"]["template"]["spec"]["volumes"]
+        if volume["name"] == "billing-sidecar-spool"
+    )
+    assert spool == {"name": spool["name"], "persistentVolumeClaim": {"claimName": "billing-sidecar-spool"}}
+
+
 def test_another_account_of_the_portal_gets_the_rights(kustomization: Kustomization):
     patch = {"target": {"kind": "Deployment"}, "patch": '[{"op": "replace", "path": "/%s", "value": "web"}]'}
     patch["patch"] %= "spec/template/spec/serviceAccountName"
