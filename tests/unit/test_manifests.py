@@ -165,12 +165,25 @@ def test_the_address_of_the_audit_log_is_the_services() -> None:
 def test_kubeadm_kind_and_k3s_are_given_the_same_flags() -> None:
     folder = ("components", "audit", "control-plane")
     kubeadm = {arg["name"]: arg["value"] for arg in document(*folder, "kubeadm.yaml")["apiServer"]["extraArgs"]}
-    (node,) = document(*folder, "kind.yaml")["nodes"]
-    (patch,) = node["kubeadmConfigPatches"]
-    kind = yaml.safe_load(patch)["apiServer"]
     k3s = dict(arg.split("=", 1) for arg in document(*folder, "k3s.yaml")["kube-apiserver-arg"])
-    assert kubeadm == kind["extraArgs"] == k3s
-    assert kind["extraVolumes"] == document(*folder, "kubeadm.yaml")["apiServer"]["extraVolumes"]
+    (patch,) = objects(*folder, "kube-apiserver+json.yaml")
+    *flags, mount, volume = (each["value"] for each in patch)
+    kind = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
+    assert kubeadm == kind == k3s
+    (files,) = document(*folder, "kubeadm.yaml")["apiServer"]["extraVolumes"]
+    assert mount == {key: files[key] for key in ("name", "mountPath", "readOnly")}
+    assert volume == {"name": files["name"], "hostPath": {"path": files["hostPath"], "type": files["pathType"]}}
+
+
+def test_kind_makes_a_cluster_before_there_is_any_file_for_the_audit_log() -> None:
+    """The CA is made in it; kubeadm takes the flags later, from the folder that is mounted."""
+    folder = ("components", "audit", "control-plane")
+    (node,) = document(*folder, "kind.yaml")["nodes"]
+    (patch,) = map(yaml.safe_load, node["kubeadmConfigPatches"])
+    (mounted,) = (each["containerPath"] for each in node["extraMounts"])
+    assert patch == {"kind": "InitConfiguration", "patches": {"directory": mounted}}
+    (files,) = document(*folder, "kubeadm.yaml")["apiServer"]["extraVolumes"]
+    assert mounted == files["hostPath"]
 
 
 def test_job_and_cronjob_do_the_same() -> None:
