@@ -27,11 +27,15 @@ TOKEN = "of-the-audit-log"  # noqa: S105 - of this test alone
 
 
 class Sink:
-    """Takes what is POSTed over TLS: `received` has path, Authorization and body of each request."""
+    """Takes what is POSTed over TLS: `received` has path, Authorization and body of each request.
+
+    `answers`: the statuses of the next answers, the last one first; afterwards 200.
+    """
 
     def __init__(self) -> None:
         self.received: list[tuple[str, str | None, Json]] = []
-        received = self.received
+        self.answers: list[int] = []
+        received, answers = self.received, self.answers
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -39,7 +43,7 @@ class Sink:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 received.append((self.path, self.headers["Authorization"], body))
-                self.send_response(200)
+                self.send_response(answers.pop() if answers else 200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -75,7 +79,8 @@ def audited(tmp_path: Path) -> Iterator[tuple[Kubernetes, Sink]]:
     sink = Sink()
     host = tmp_path / "host"
     host.mkdir()
-    flags = audit_flags(host, sink.port, CERTIFICATE, TOKEN)
+    # Not the 10 s after which it tries for the second time by default.
+    flags = [*audit_flags(host, sink.port, CERTIFICATE, TOKEN), "--audit-webhook-initial-backoff=100ms"]
     (tmp_path / "kubernetes").mkdir()
     with sink.serving(), running_kubernetes(tmp_path / "kubernetes", flags) as kubernetes:
         yield kubernetes, sink
@@ -106,6 +111,19 @@ async def test_the_files_make_the_api_server_send_whole_changes_of_tenants_with_
     created, _ = sink.events()
     assert (created["level"], created["stage"]) == ("RequestResponse", "ResponseComplete")
     assert created["responseObject"]["spec"] == {"packages": ["jitsi"]}
+
+
+async def test_what_is_refused_while_the_token_is_another_one_comes_again(audited: tuple[Kubernetes, Sink]):
+    kubernetes, sink = audited
+    sink.answers[:] = [401] * 4
+    kubernetes.request("POST", TENANTS, tenant("acme", "jitsi"), user="alice")
+
+    async def five_times() -> bool:
+        return len(sink.received) == 5
+
+    await until(five_times, "the batch did not come five times")
+    assert sink.answers == []
+    assert {body["items"][0]["auditID"] for _, _, body in sink.received} == {sink.events()[0]["auditID"]}
 
 
 def test_the_example_has_the_address_and_the_token_that_the_files_name():
