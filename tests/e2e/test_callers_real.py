@@ -19,13 +19,6 @@ NAMESPACE = "/api/v1/namespaces/default"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
-def guides_role() -> bytes:
-    """The ClusterRole that docs/api.md tells people to create."""
-    guide = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-    block = guide.split("```yaml\n", 1)[1].split("```", 1)[0]
-    return block.split("---\n", 1)[0].encode()
-
-
 def role(name: str, verbs: list[str], paths: list[str]) -> dict[str, Any]:
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -49,10 +42,9 @@ def binding(to: str, kind: str, subject: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def cluster(kubernetes: Kubernetes) -> Kubernetes:
-    """The API server with the role that the guide gives, bound to one ServiceAccount; another may only read."""
+    """The API server with the role of components/callers bound to one account more; another may only read."""
     for name in ("granted", "reader", "ungranted"):
         kubernetes.request("POST", f"{NAMESPACE}/serviceaccounts", {"metadata": {"name": name}})
-    kubernetes.request("POST", f"{RBAC}/clusterroles", guides_role(), content_type="application/yaml")
     kubernetes.request(
         "POST", f"{RBAC}/clusterroles", role("billing-reader", ["get", "list"], ["/api/admin/billing/*"])
     )
