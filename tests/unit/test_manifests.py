@@ -107,6 +107,19 @@ def test_what_is_watched_is_what_is_registered_and_allowed() -> None:
     assert audited == [{"group": given["SIDECAR_GROUP"], "resources": [given["SIDECAR_PLURAL"]]}]
 
 
+def test_whoever_changes_what_is_watched_is_told_of_every_file_that_names_it() -> None:
+    named = set()
+    for path in MANIFESTS.rglob("*.yaml"):
+        without_comments = re.sub("#.*", "", path.read_text(encoding="utf-8"))
+        if settings()["SIDECAR_PLURAL"] in without_comments:  # and the group beside it
+            named.add("components/crd" if path.parent.name == "crd" else path.name)
+    assert named == {"webhook.yaml", "rbac.yaml", "policy.yaml", "components/crd"}
+    guide = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    told = guide.split("**Another resource or label**")[1].split("\n\n")[0]
+    comment = (MANIFESTS / "base" / "settings.env").read_text(encoding="utf-8").split("SIDECAR_GROUP=")[0]
+    assert [each for each in named if each not in told or each not in comment] == []
+
+
 def test_the_two_ways_of_running_differ_in_their_probes_alone() -> None:
     sidecar, standalone = container("sidecar"), container("standalone")
     assert sidecar.pop("restartPolicy") == "Always"
