@@ -10,55 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sidecar.settings import Settings
 from tests.support.envtest import Kubernetes
 from tests.support.kubectl import Kubectl
 from tests.support.manifests import MANIFESTS, Json, applied, apply, collection, of_kind, rendered
+from tests.support.stand_ins import define_stand_ins
 
 EXAMPLES = sorted(path.parent.name for path in (MANIFESTS / "examples").glob("*/kustomization.yaml"))
 COMPONENTS = sorted(path.parent.name for path in (MANIFESTS / "components").glob("*/kustomization.yaml"))
 
-# What others define, in examples and in two components: plural, kind, group, version. Their definitions here
-# are stand-ins that take any content; what is applied under them is checked as YAML and no further.
-STAND_INS = (
-    ("issuers", "Issuer", "cert-manager.io", "v1"),
-    ("certificates", "Certificate", "cert-manager.io", "v1"),
-    ("clusters", "Cluster", "postgresql.cnpg.io", "v1"),
-    ("applications", "Application", "argoproj.io", "v1alpha1"),
-    ("servicemonitors", "ServiceMonitor", "monitoring.coreos.com", "v1"),
-    ("prometheusrules", "PrometheusRule", "monitoring.coreos.com", "v1"),
-)
-
 Kustomization = Callable[..., Path]
-
-
-def stand_in(plural: str, kind: str, group: str, version: str) -> Json:
-    """A definition that takes any content."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"plural": plural, "kind": kind, "singular": kind.lower()},
-            "versions": [
-                {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}},
-            ],
-        },
-    }
 
 
 @pytest.fixture(scope="module")
 def kubectl(kubernetes: Kubernetes) -> Kubectl:
     """As an administrator of a cluster that has what the examples ask for."""
     kubectl = Kubectl(kubernetes.kubeconfig("admin"))
-    for each in STAND_INS:
-        kubernetes.request("POST", collection(stand_in(*each)), stand_in(*each))
-    names = [f"customresourcedefinition/{plural}.{group}" for plural, _, group, _ in STAND_INS]
-    kubectl("wait", "--for=condition=Established", *names)
+    define_stand_ins(kubectl)
     kubectl("create", "namespace", "argocd")
     kubectl("label", "namespace", "portal", "pod-security.kubernetes.io/enforce=restricted")
     return kubectl
@@ -200,8 +170,45 @@ def test_another_account_of_the_portal_gets_the_rights(kustomization: Kustomizat
     ]
 
 
+def test_the_definition_of_tenants_can_be_applied_and_is_not_pruned(kubectl: Kubectl, kustomization: Kustomization):
+    folder = kustomization("crd", resources=())
+    with applied(kubectl, folder) as said:
+        assert "serverside-applied" in said
+    (definition,) = rendered(folder)
+    assert definition["metadata"]["annotations"] == {"argocd.argoproj.io/sync-options": "Prune=false"}
+
+
+def test_no_example_overwrites_the_platforms_definition_of_tenants():
+    for example in EXAMPLES:
+        assert "CustomResourceDefinition" not in [each["kind"] for each in rendered(f"examples/{example}")]
+
+
+@pytest.mark.parametrize("among_the_resources", [True, False])
+def test_in_another_namespace_the_portals_account_gets_its_rights(
+    kustomization: Kustomization, among_the_resources: bool
+):
+    """With the guide's patch where the account comes from elsewhere."""
+    guide = (MANIFESTS.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
+    patches = yaml.safe_load(guide.split("```yaml\n")[2].split("```")[0].replace("yours", "elsewhere"))
+    account, deployment = (MANIFESTS / "examples" / "portal" / "portal.yaml").read_text().split("---\n")
+    given = {"namespace": "elsewhere"} if among_the_resources else {"namespace": "elsewhere", **patches}
+    folder = kustomization("sidecar", "callers", "self-signed", **given)
+    (folder / "portal.yaml").write_text(f"{account}---\n{deployment}" if among_the_resources else deployment)
+    content = json.loads((folder / "kustomization.yaml").read_text())
+    content["resources"].append("portal.yaml")
+    (folder / "kustomization.yaml").write_text(json.dumps(content))
+    bindings = [each for each in rendered(folder) if each["kind"] == "ClusterRoleBinding"]
+    assert sorted((each["metadata"]["name"], each["subjects"][0]["namespace"]) for each in bindings) == [
+        ("billing-sidecar", "elsewhere"),
+        ("billing-sidecar-certificates", "elsewhere"),
+        ("pieced-billing-admin", "elsewhere"),
+    ]
+
+
 def test_another_namespace_is_one_line_but_for_two_names_in_the_cert_manager_component(kustomization: Kustomization):
-    folder = kustomization("standalone", "audit", "self-signed", namespace="elsewhere")
-    assert "portal" not in json.dumps(rendered(folder)).replace("portal@db", "")
+    # A setting is merged into what it was called before.
+    generator = {"name": "billing-sidecar-settings", "namespace": "portal", "behavior": "merge", "literals": ["A=b"]}
+    folder = kustomization("standalone", "audit", "self-signed", namespace="elsewhere", configMapGenerator=[generator])
+    assert "portal" not in json.dumps(rendered(folder))
     folder = kustomization("standalone", "cert-manager", namespace="elsewhere")
     assert json.dumps(rendered(folder)).count("portal") == 2
