@@ -17,6 +17,7 @@ from typing import NamedTuple
 import asyncpg
 
 from sidecar.errors import Misconfigured, Unavailable
+from sidecar.transactions import transaction
 
 LOCK_TIMEOUT_SECONDS = 10.0
 """How long to wait for another boot's migration, or for a writer on a table that a file alters. All files on
@@ -87,19 +88,25 @@ async def migrate(connection: asyncpg.Connection, folder: Traversable | None = N
     the database, or has CREATE on it and on schema `public`.
 
     Raises `Misconfigured` if a person must decide (newer database: `NewerDatabase`; changed file, tables in the way or
-    missing, rights), `Unavailable` if the database is away or busy.
+    missing, rights, encoding), `Unavailable` if the database is away or busy.
     """
     migrations = _read(folder if folder is not None else schema_folder())
+    if (encoding := connection.get_settings().server_encoding) != "UTF8":
+        # Seldom an error at once: only of a name, or of a comment, that has a letter which that encoding lacks.
+        raise Misconfigured(
+            f"The database's encoding is {encoding}, which cannot hold every name of a tenant, a package or a person: "
+            "make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and correct DATABASE_URL."
+        )
     with _translated(connection, "reading which migrations were applied"):
         # REPEATABLE READ: tables and versions as of one moment, also while another boot commits.
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
+        async with transaction(connection, isolation="repeatable_read", readonly=True):
             state = await _inspect(connection)
     if not _due(migrations, state):
         return []
     with _translated(connection, "applying migrations"):
         # READ COMMITTED, whatever the role's default: what is read after the wait for the lock must be what
         # the one before us committed.
-        async with connection.transaction(isolation="read_committed"):
+        async with transaction(connection, isolation="read_committed"):
             await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS * 1000:.0f}ms'")
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK_KEY)
             due = _due(migrations, await _inspect(connection))

@@ -16,7 +16,7 @@ from sidecar.backfill import Append, Backfill, Progress
 from sidecar.backoff import Backoff
 from sidecar.billing import Database
 from sidecar.cluster import Cluster, Requests, Reviews
-from sidecar.errors import Unavailable
+from sidecar.errors import Misconfigured, Unavailable
 from sidecar.facts import AnyFact
 from sidecar.flush import Flush
 from sidecar.ingest import Ingest, Report
@@ -128,8 +128,10 @@ async def ingest(settings: Settings, files: Sequence[str]) -> Report:
         try:
             for name in files:
                 await run.file(name)
-        finally:
-            await spool.empty()
+        except Misconfigured:
+            await spool.empty()  # not whatever happens: when the flush has ended, and with it this, none will be
+            raise
+        await spool.empty()
         return run.report
 
 

@@ -16,6 +16,7 @@ import asyncpg
 from sidecar import changes
 from sidecar.billing.statements import COUNT_ANOMALIES
 from sidecar.changes import Event, Observed
+from sidecar.transactions import transaction
 
 _TENANTS = """
 SELECT t.tenant_uid::text AS uid, t.tenant_name, t.created_at,
@@ -138,7 +139,7 @@ class _PerTenant:
 
 async def verify(connection: asyncpg.Connection) -> Report:
     """Checks the whole ledger in one snapshot. `connection` must not be in a transaction."""
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
+    async with transaction(connection, isolation="repeatable_read", readonly=True):
         return await check(connection)
 
 

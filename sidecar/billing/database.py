@@ -12,6 +12,7 @@ from msgspec import Struct
 from sidecar.billing import statements
 from sidecar.errors import Misconfigured, Unavailable
 from sidecar.migrate import migrate
+from sidecar.transactions import transaction
 
 # The API serves people and the portal's back end, a few requests a second; more wait for their turn. Each replica
 # has one more connection for delivering, and Postgres' own limit is 100 by default.
@@ -100,7 +101,7 @@ class Database:
         that can never work.
         """
         with _translated():
-            async with self._connection() as connection, connection.transaction():
+            async with self._connection() as connection, transaction(connection):
                 await connection.execute(statements.BEGIN)
                 yield Transaction(connection)
 
@@ -110,7 +111,7 @@ class Database:
         with _translated():
             async with (
                 self._connection() as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
+                transaction(connection, isolation="repeatable_read", readonly=True),
             ):
                 await connection.execute(statements.BEGIN)
                 yield Transaction(connection)

@@ -18,6 +18,7 @@ from sidecar.facts import AnyFact
 from sidecar.ledger import statements
 from sidecar.ledger.filing import Filed, Filing, file
 from sidecar.migrate import NewerDatabase, migrate
+from sidecar.transactions import transaction
 
 __all__ = ["BackfillRun", "Delivered", "Filed", "Ledger", "connect", "connected"]
 
@@ -132,9 +133,8 @@ class Ledger:
             try:
                 if self._connection is None or self._connection.is_closed():
                     self._connection = await self._connect()
-                # Said, because a role or database may have another default, and a snapshot older than the wait
-                # for the writers' lock loses events.
-                async with self._connection.transaction(isolation="read_committed"):
+                # READ COMMITTED: a snapshot older than the wait for the writers' lock loses events.
+                async with transaction(self._connection, isolation="read_committed"):
                     yield self._connection
             except asyncpg.PostgresError as error:
                 if error.sqlstate in _STATEMENT_LOST:

@@ -1,5 +1,6 @@
 """`python -m sidecar ingest` as a person runs it: files of audit logs into a real ledger, also years later."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -145,6 +146,36 @@ async def test_a_packed_file_that_is_damaged_is_a_sentence_and_what_came_before_
     assert done.stderr.decode().startswith(f"{packed} cannot be read: ")
     assert done.stderr.decode().count("\n") == 1
     assert len((await ledger(ledger_database))["observations"]) == (0 if damage == "no gzip" else 1)
+
+
+async def test_a_database_that_takes_nothing_ends_it_in_the_middle_of_a_file(ledger_database, tmp_path):
+    connection = await asyncpg.connect(ledger_database)
+    await connection.execute("INSERT INTO ledger.migrations (version, name, sha256) VALUES (9999, 'x', sha256('x'))")
+    await connection.close()
+    log = tmp_path / "audit.log"
+    event = json.dumps(like("add"))
+    uid = json.loads(event)["responseObject"]["metadata"]["uid"]
+    log.write_text("".join(event.replace(uid, f"00000000-0000-4000-8000-{n:012}") + "\n" for n in range(5_000)))
+    done = ingest(ledger_database, log)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"The database is at version 9999")
+
+
+async def test_others_get_their_turn_while_lines_are_read_that_tell_nothing(tmp_path):
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(others())
+    nothing = json.dumps(like("create", verb="get", objectRef={"resource": "pods"})).encode()
+    run, facts = await read_by(*[nothing] * 2_000, folder=tmp_path)
+    beside.cancel()
+    assert (run.report.events, facts) == (2_000, [])
+    assert turns >= 20
 
 
 async def test_without_a_database_it_is_a_sentence():

@@ -124,6 +124,23 @@ async def test_a_roles_own_isolation_level_does_not_hide_what_was_just_migrated(
     assert sorted(results) == [[]] * 3 + [VERSIONS]
 
 
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_a_database_that_cannot_hold_every_name_is_refused(postgres_server: str, encoding: str) -> None:
+    admin, name = await asyncpg.connect(postgres_server), f"test_{secrets.token_hex(6)}"
+    try:
+        await admin.execute(f'CREATE DATABASE "{name}" ENCODING {encoding} LOCALE "C" TEMPLATE template0')
+        connection = await asyncpg.connect(postgres_server, database=name)
+        try:
+            with pytest.raises(Misconfigured, match=f"encoding is {encoding}, .* ENCODING 'UTF8'"):
+                await migrate(connection)
+            assert await public_tables(connection) == set()
+        finally:
+            await connection.close()
+            await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await admin.close()
+
+
 async def test_a_database_at_a_newer_version_is_refused(connect: Connect, folder: Path) -> None:
     connection = await connect()
     (folder / "9999_newer.sql").write_text("CREATE TABLE ledger.newer (id int)")
