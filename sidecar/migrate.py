@@ -51,6 +51,10 @@ _WAIT = (
     asyncpg.TransactionRollbackError,  # deadlock
     asyncpg.LockNotAvailableError,  # lock_timeout
     asyncpg.ReadOnlySQLTransactionError,  # a standby, in the middle of a failover
+    asyncpg.PostgresSystemError,  # its disk does not answer
+    asyncpg.InternalServerError,
+    asyncpg.InvalidSQLStatementNameError,  # this and the next: a pooler has given us another server connection
+    asyncpg.DuplicatePreparedStatementError,
 )
 
 

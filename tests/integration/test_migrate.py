@@ -293,6 +293,13 @@ async def test_a_connection_that_breaks_is_a_reason_to_try_again(connect: Connec
     assert await migrate(other) == VERSIONS
 
 
+@pytest.mark.parametrize("sqlstate", ["58030", "XX000", "26000", "42P05"])
+async def test_what_passes_by_itself_is_no_reason_to_end(connect: Connect, folder: Path, sqlstate: str) -> None:
+    (folder / "0003_broken.sql").write_text(f"DO $$ BEGIN RAISE SQLSTATE '{sqlstate}'; END $$;")
+    with pytest.raises(Unavailable):
+        await migrate(await connect(), folder)
+
+
 async def test_a_standby_is_a_reason_to_try_again(connect: Connect) -> None:
     with pytest.raises(Unavailable, match="read-only"):
         await migrate(await connect(server_settings={"default_transaction_read_only": "on"}))
