@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from sidecar.nesting import decode
+
 _VERSION = re.compile(r"0|[1-9][0-9]{0,38}")  # KEP-5504: decimal, up to 128 bits
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as Kubernetes makes them; Postgres keeps a uuid
 _NUL = "a NUL, which Postgres text cannot hold"
@@ -116,7 +118,7 @@ def read(body: bytes | msgspec.Raw, org_label: str) -> Tenant:
     `packages` None and the reason in `unreadable`. Raises `Nameless` when not even its identity can be read.
     """
     try:
-        obj = _strict.decode(body)
+        obj = decode(_strict, body)
     except _UNDECODABLE as error:
         return _read_unreadable(body, org_label, str(error))
     return of(obj, org_label)
@@ -137,7 +139,7 @@ def of(obj: Object, org_label: str) -> Tenant:
 
 def _read_unreadable(body: bytes | msgspec.Raw, org_label: str, why: str) -> Tenant:
     try:
-        found = _lenient.decode(body).metadata
+        found = decode(_lenient, body).metadata
     except _UNDECODABLE as error:
         raise Nameless(f"not a PiecedTenant: {error}") from error
     try:

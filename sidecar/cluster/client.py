@@ -4,8 +4,8 @@ It decides nothing: what a 410 means is the watch's to know.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ import msgspec
 from sidecar.answers import UNDECODABLE, Answered, Page, is_version
 from sidecar.cluster.requests import BODY_MOST, OpenStream, Oversized, Requests
 from sidecar.errors import Misconfigured, Unavailable
+from sidecar.nesting import decode
 
 T = TypeVar("T")
 
@@ -53,6 +54,9 @@ class _Uid(msgspec.Struct):
 
 class _Namespace(msgspec.Struct):
     metadata: _Uid
+
+
+_list = msgspec.json.Decoder(_List)
 
 
 class Cluster:
@@ -140,10 +144,7 @@ class Cluster:
 
 
 async def _page(body: bytes, sent_at: datetime, answered_at: datetime, date: str | None, what: str) -> Page:
-    if len(body) > _DECODE_ON_LOOP:
-        listed = await asyncio.to_thread(_decode, body, _List, what)
-    else:
-        listed = _decode(body, _List, what)
+    listed = await _listed(body, what)
     version = listed.metadata.resource_version
     if not is_version(version):
         raise Unavailable(f"{what}: the answer's resourceVersion {version!r} is no version")
@@ -159,6 +160,14 @@ async def _page(body: bytes, sent_at: datetime, answered_at: datetime, date: str
     )
 
 
+async def _listed(body: bytes, what: str) -> _List:
+    with _understood(what):
+        if len(body) <= _DECODE_ON_LOOP:
+            with suppress(RecursionError):
+                return _list.decode(body)
+        return await asyncio.to_thread(decode, _list, body)
+
+
 def _moment(date: str) -> datetime | None:
     """A Date header; None for one that is no date (a proxy may have written it): our own clock is there too."""
     try:
@@ -170,7 +179,13 @@ def _moment(date: str) -> datetime | None:
 
 
 def _decode(body: bytes, shape: type[T], what: str) -> T:
-    try:
+    with _understood(what):
         return msgspec.json.decode(body, type=shape)
+
+
+@contextmanager
+def _understood(what: str) -> Iterator[None]:
+    try:
+        yield
     except UNDECODABLE as error:
         raise Unavailable(f"{what}: the answer is not what an API server says: {error}") from error

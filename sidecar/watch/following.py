@@ -15,7 +15,7 @@ from sidecar.watch.happenings import Delivered, Ended, Expired, Lost, Missed, Pr
 from sidecar.watch.identity import confirm
 from sidecar.watch.listing import own_pages
 from sidecar.watch.memory import Memory
-from sidecar.watch.news import Bookmark, Change, Failure, Garbled, Unusable, excerpt, read_line
+from sidecar.watch.news import Bookmark, Change, Failure, Garbled, Unusable, excerpt, read_deep_line, read_line
 from sidecar.watch.positions import Position
 from sidecar.watch.pulse import STALL, Pulse
 from sidecar.watch.selfcheck import SelfCheck, Timetable
@@ -125,7 +125,11 @@ class Following:
             if isinstance(line, TooLong):
                 trouble = Unreadable("line_too_long", excerpt(line.beginning), line.length)
                 break
-            news = read_line(line, self._org_label)
+            try:
+                news = read_line(line, self._org_label)
+            except RecursionError:  # rare, and too much work for the loop
+                news = await asyncio.to_thread(read_deep_line, line, self._org_label)
+                now = self._standing.watching
             if isinstance(news, Change):
                 told = news.tenant.resource_version
                 facts += self._attribute(news, self._memory.version_of(news.tenant.uid))

@@ -7,6 +7,7 @@ import msgspec
 
 from sidecar.answers import UNDECODABLE, is_version
 from sidecar.facts import Anomaly
+from sidecar.nesting import decode, shallow
 from sidecar.tenant import Nameless, Object, Tenant, of, read
 
 _EXCERPT = 500  # characters: enough to find the object, little enough to keep in an anomaly
@@ -90,16 +91,27 @@ _identity = msgspec.json.Decoder(_Identity)
 
 
 def read_line(line: bytes, org_label: str) -> News:
-    """What this line of a watch says. Never raises: what it cannot be is a value too."""
+    """What this line of a watch says; what it cannot be is a value too.
+
+    Raises RecursionError, and nothing else, for one that is nested too deep for the decoder: see `read_deep_line`.
+    """
     try:
         event = _line.decode(line)
         if event.type in _CHANGES:
             return Change(event.type, of(event.object, org_label), line)
         if event.type == "BOOKMARK" and is_version(event.object.metadata.resource_version):
             return Bookmark(event.object.metadata.resource_version)
+    except RecursionError:
+        raise
     except (*UNDECODABLE, Nameless):
         pass  # not one of the usual lines: which of the unusual ones is read below, from the same bytes
     return _read_odd_line(line, org_label)
+
+
+def read_deep_line(line: bytes, org_label: str) -> News:
+    """The same of any line, however deep; takes its time (see `shallow`). Never raises."""
+    news = read_line(shallow(line), org_label)
+    return msgspec.structs.replace(news, line=line) if isinstance(news, Change) else news
 
 
 def _read_odd_line(line: bytes, org_label: str) -> News:
@@ -108,6 +120,8 @@ def _read_odd_line(line: bytes, org_label: str) -> News:
         if event.type == "ERROR":
             status = _status.decode(event.object)
             return Failure(status.code, _text(f"{status.code} {status.reason}: {status.message}"))
+    except RecursionError:
+        raise
     except UNDECODABLE:
         return Garbled(excerpt(line))
     if event.type not in _CHANGES:
@@ -117,8 +131,11 @@ def _read_odd_line(line: bytes, org_label: str) -> News:
 
 
 def body_of(line: bytes) -> msgspec.Raw:
-    """The object in a line that was read as a `Change`."""
-    return _odd_line.decode(line).object
+    """The object in a line that was read as a `Change`; nothing, which is like no other, if it is nested too deep."""
+    try:
+        return _odd_line.decode(line).object
+    except RecursionError:
+        return msgspec.Raw()
 
 
 def read_item(item: bytes | msgspec.Raw, org_label: str) -> Tenant | Unusable:
@@ -140,7 +157,7 @@ def _text(text: str) -> str:
 
 def _uid(item: bytes | msgspec.Raw) -> str | None:
     try:
-        uid = _identity.decode(item).metadata.uid
+        uid = decode(_identity, item).metadata.uid
     except UNDECODABLE:
         return None
     return uid if isinstance(uid, str) and _UID.fullmatch(uid) else None

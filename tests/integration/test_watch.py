@@ -1,7 +1,9 @@
 """The watch against a real HTTP server that says what each test tells it to, into a real spool."""
 
 import asyncio
+import dataclasses
 import json
+import threading
 import time
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -9,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from sidecar import nesting
 from sidecar.backoff import Backoff
 from sidecar.cluster import Cluster
 from sidecar.errors import Misconfigured, SpoolFull
 from sidecar.facts import Anomaly, Began, Census, Removal, Seen, Segment
 from sidecar.watch import Watch, positions
+from tests.support.nested import HERE, LEVELS, deepened, nested
 from tests.support.recorder import becomes, caught_up, nobody, spool_in, watching
 from tests.support.scripted import (
     CLUSTER,
@@ -859,6 +863,96 @@ async def test_after_a_stall_of_the_loop_everything_is_late_until_a_later_list(s
         await wire.send(event("MODIFIED", tenant(1, 3, 111, ("c",))))
         lively = await recorder.told(Seen, generation=3)
     assert [fact.time_source for fact in (waited, lively)] == ["late", "watch"]
+
+
+# --- objects that are nested deeper than our decoder goes ---------------------------------------------------
+
+DEEP = {"metadata": {"managedFields": [{"fieldsV1": HERE}]}, "status": {"extra": HERE}}
+
+
+def deep_page(version, *items, levels):
+    answer = page(version, list(items))
+    return dataclasses.replace(answer, body=deepened(answer.body, levels))
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+async def test_a_line_with_a_deep_object_is_read_and_the_stream_goes_on(server, recorder, folder, levels):
+    server.items = [tenant(1, 1, 90, ("a",)), tenant(2, 1, 91, ("a",))]
+    async with watching(server, folder, recorder) as watch:
+        wire = await server.watch()
+        await caught_up(watch)
+        await wire.send(
+            event("MODIFIED", tenant(1, 2, 110, ("b",))),
+            nested({"type": "MODIFIED", "object": tenant(2, 2, 111, ("a", "b"), suspend=True, **DEEP)}, levels) + b"\n",
+            nested({"type": "MODIFIED", "object": tenant(2, 2, 112, ("a", "b"), suspend=True, **DEEP)}, levels) + b"\n",
+            nested({"type": "ADDED", "object": tenant(3, 1, 113, ("c",), **DEEP)}, levels) + b"\n",
+            nested({"type": "DELETED", "object": tenant(2, 2, 114, ("a", "b"), suspend=True, **DEEP)}, levels) + b"\n",
+            event("MODIFIED", tenant(1, 3, 115, ())),
+        )
+        await recorder.told(Seen, tenant_uid=uid(1), generation=3)
+        assert (watch.standing.lists, watch.standing.lost) == (1, {})
+        assert server.count("watch") == 1
+    seen = [(s.tenant_uid, s.generation, s.packages, s.time_source) for s in recorder.of(Seen, source="watch")]
+    assert seen == [
+        (uid(1), 2, ("b",), "watch"),
+        (uid(2), 2, ("a", "b"), "watch"),
+        (uid(3), 1, ("c",), "watch"),
+        (uid(1), 3, (), "watch"),
+    ]
+    (removal,) = recorder.of(Removal)
+    assert (removal.tenant_uid, removal.last_generation) == (uid(2), 2)
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+async def test_a_list_with_a_deep_object_is_read_whole_after_a_gap_too(server, recorder, folder, levels):
+    server.lists = [
+        deep_page(100, tenant(1, 1, 90, ("a",)), tenant(2, 1, 91, ("b",), **DEEP), levels=levels),
+        deep_page(200, tenant(1, 2, 150, ("b",)), tenant(2, 3, 160, ("c",), **DEEP), levels=levels),
+    ]
+    async with watching(server, folder, recorder) as watch:
+        wire = await server.watch()
+        await wire.send(error_line(410, "Expired"))
+        await server.watch()
+        assert watch.standing.lists == 2
+    seen = [(s.tenant_uid, s.generation, s.packages) for s in recorder.of(Seen)]
+    assert seen == [(uid(1), 1, ("a",)), (uid(2), 1, ("b",)), (uid(1), 2, ("b",)), (uid(2), 3, ("c",))]
+    assert [census.uids for census in recorder.of(Census)] == [(uid(1), uid(2))] * 2
+
+
+async def test_a_self_check_finds_that_the_stream_told_all_of_a_deep_object(server, recorder, folder):
+    deep = {"type": "MODIFIED", "object": tenant(2, 2, 111, ("a", "b"), **DEEP)}
+    server.items = [tenant(2, 1, 91, ("a",))]
+    async with watching(server, folder, recorder, resync_seconds=0.2) as watch:
+        wire = await server.watch()
+        await wire.send(nested(deep, 9_900) + b"\n")
+        await recorder.told(Seen, generation=2)
+        checks = watch.standing.checks
+        server.lists = [deep_page(111, deep["object"], levels=9_900)] * 2
+        server.version, server.items = 111, [tenant(2, 2, 111, ("a", "b"))]
+        await becomes(lambda: watch.standing.checks >= checks + 3 and not server.lists)
+        assert watch.standing.lists == 1
+    assert recorder.anomalies("watch_missed") == []
+
+
+async def test_what_is_deep_is_not_taken_apart_on_the_loop(server, recorder, folder, monkeypatch):
+    """It may take 0.3 s a MiB, and the webhook's answers would wait."""
+    threads = []
+
+    shallow = nesting.shallow
+
+    def noted(body):
+        threads.append(threading.current_thread())
+        return shallow(body)
+
+    monkeypatch.setattr("sidecar.nesting.shallow", noted)
+    monkeypatch.setattr("sidecar.watch.news.shallow", noted)
+    server.lists = [deep_page(100, tenant(1, 1, 90, ("a",), **DEEP), levels=100_000)]
+    async with watching(server, folder, recorder):
+        wire = await server.watch()
+        await wire.send(nested({"type": "MODIFIED", "object": tenant(1, 2, 110, ("b",), **DEEP)}, 100_000) + b"\n")
+        await recorder.told(Seen, generation=2)
+    assert len(threads) >= 2
+    assert threading.main_thread() not in threads
 
 
 # --- the self-check ---------------------------------------------------------------------------------------

@@ -6,10 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from sidecar import digest
 from sidecar.facts import Anomaly, Removal, Seen
 from sidecar.watch.memory import Memory
-from sidecar.watch.news import Bookmark, Change, Failure, Garbled, Unusable, read_item, read_line
+from sidecar.watch.news import (
+    Bookmark,
+    Change,
+    Failure,
+    Garbled,
+    Unusable,
+    body_of,
+    read_deep_line,
+    read_item,
+    read_line,
+)
 from sidecar.watch.positions import Mark, Position
+from tests.support.nested import HERE, LEVELS, nested
 from tests.support.scripted import LABEL, bookmark, error_line, event, tenant, uid
 
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -261,6 +273,55 @@ def test_an_object_without_an_identity_is_an_anomaly_with_what_is_known(damage, 
 def test_a_list_item_is_read_like_a_line():
     assert isinstance(read_item(json.dumps({"metadata": {}}).encode(), LABEL), Unusable)
     assert read_item(json.dumps(tenant(1, 1, 120, ("a",))).encode(), LABEL).packages == ("a",)
+
+
+# --- what is nested deeper than our decoder goes ------------------------------------------------------------
+
+EXTRA = {"metadata": {"managedFields": [{"fieldsV1": HERE}]}}
+
+
+def test_a_line_that_is_too_deep_is_refused_at_once_and_says_so():
+    with pytest.raises(RecursionError):
+        read_line(nested({"type": "ADDED", "object": tenant(1, 1, 120, **EXTRA)}, 100_000), LABEL)
+    with pytest.raises(RecursionError):
+        read_line(nested({"type": "ADDED", "object": tenant(1, 1, 120, 5, **EXTRA)}, 100_000), LABEL)
+
+
+@pytest.mark.parametrize("levels", [*LEVELS, 100_000])
+@pytest.mark.parametrize("kind", ["ADDED", "MODIFIED", "DELETED"])
+@pytest.mark.parametrize("packages", [("a",), 5, HERE])
+def test_a_line_that_is_too_deep_says_what_any_other_does(kind, packages, levels):
+    line = nested({"type": kind, "object": tenant(1, 1, 120, packages, **EXTRA)}, levels)
+    news = read_deep_line(line, LABEL)
+    assert isinstance(news, Change)
+    assert (news.kind, news.line) == (kind, line)
+    listed = read_item(nested(tenant(1, 1, 120, packages, **EXTRA), levels), LABEL)
+    assert news.tenant == listed
+    if packages != HERE:
+        assert news.tenant == change(kind, 1, 1, 120, packages).tenant
+
+
+def test_a_line_of_another_kind_is_the_same_however_deep():
+    for line in (bookmark(272), error_line(410, "Expired"), b"\0" * 10_000):
+        assert read_deep_line(line, LABEL) == read_line(line, LABEL)
+    for deep in (b"[" * 100_000, nested(HERE, 100_000), nested({"type": "ODD", "object": HERE}, 100_000)):
+        assert isinstance(read_deep_line(deep, LABEL), Garbled)
+    assert isinstance(read_deep_line(nested({"type": "ADDED", "object": HERE}, 100_000), LABEL), Unusable)
+    named = nested({"type": "ADDED", "object": {"metadata": {"uid": uid(1)}, "x": HERE}}, 100_000)
+    assert read_deep_line(named, LABEL).uid == uid(1)
+
+
+def test_a_write_that_is_too_deep_and_changes_nothing_that_bills_is_no_news():
+    memory = knowing(1, 3, 90, ("a",))
+    deep = read_deep_line(nested({"type": "MODIFIED", "object": tenant(1, 3, 120, ("a",), **EXTRA)}, 9_900), LABEL)
+    assert memory.follow(deep, POSITION, NOW, live=True) == []
+    assert memory.list_item(deep.tenant, NOW, None) == []
+
+
+def test_nobody_is_claimed_to_have_written_what_is_too_deep_to_be_compared():
+    line = nested({"type": "MODIFIED", "object": tenant(1, 3, 120, ("a",), **EXTRA)}, 100_000)
+    assert digest.stored(body_of(line)) is None
+    assert digest.stored(body_of(event("MODIFIED", tenant(1, 3, 120)))) is not None
 
 
 # --- a recording of a real API server ---------------------------------------------------------------------

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sidecar import tenant
 from sidecar.tenant import Nameless, Tenant
+from tests.support.nested import HERE, LEVELS, nested
 
 ORG = "pieced.ch/zitadel-org-id"
 UID = "14013783-c89e-4f50-b1bb-4bcbcdaed690"
@@ -291,10 +292,42 @@ def test_what_is_no_object_of_kubernetes_is_nameless(body):
         tenant.read(body, ORG)
 
 
-def test_an_object_nested_beyond_reading_is_nameless():
-    body = json.dumps(piece({"packages": "DEEP"})).replace('"DEEP"', "[" * 100_000 + "]" * 100_000).encode()
+DEEP = {
+    "in the spec": piece({"extra": HERE, "packages": ["a"], "suspend": True}, {"suspendedAt": "2026-11-22T09:27:00Z"}),
+    "in the status": piece(
+        {"packages": ["a"], "suspend": True}, {"extra": HERE, "suspendedAt": "2026-11-22T09:27:00Z"}
+    ),
+    "in the managed fields": piece(
+        {"packages": ["a"], "suspend": True},
+        {"suspendedAt": "2026-11-22T09:27:00Z"},
+        managedFields=[{"fieldsV1": HERE}],
+    ),
+    "beside the metadata": {"extra": HERE}
+    | piece({"packages": ["a"], "suspend": True}, {"suspendedAt": "2026-11-22T09:27:00Z"}),
+}
+
+
+@pytest.mark.parametrize("levels", [*LEVELS, 100_000])
+@pytest.mark.parametrize("obj", DEEP.values(), ids=DEEP)
+def test_however_deep_foreign_fields_are_nested_what_bills_is_read(obj, levels):
+    found = tenant.read(nested(obj, levels), ORG)
+    assert found == read(piece({"packages": ["a"], "suspend": True}, {"suspendedAt": "2026-11-22T09:27:00Z"}))
+    assert found.suspended_at is not None
+
+
+@pytest.mark.parametrize("levels", [*LEVELS, 100_000])
+@pytest.mark.parametrize("spec", [{"packages": HERE}, {"packages": 5, "extra": HERE}, {"packages": [HERE]}])
+def test_what_has_something_deep_for_its_packages_or_beside_odd_ones_is_known_by_its_identity(spec, levels):
+    found = tenant.read(nested(piece(spec), levels), ORG)
+    assert (found.uid, found.generation, found.packages) == (UID, 1, None)
+    assert "Expected `" in (found.unreadable or "")
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_where_texts_are_due_something_deep_is_nothing_that_an_api_server_says(levels):
+    assert tenant.read(nested(piece(annotations={"a": HERE}), levels), ORG).packages is None
     with pytest.raises(Nameless):
-        tenant.read(body, ORG)
+        tenant.read(nested(piece(name=HERE), levels), ORG)
 
 
 anything = st.recursive(
