@@ -18,6 +18,7 @@ from sidecar.audit import Batch, Left, Resource, Unreadable, read
 from sidecar.audit.batches import SLICE, without_request
 from sidecar.errors import Misconfigured
 from sidecar.facts import AnyFact
+from sidecar.nesting import decode
 
 # Bytes of a line. An event has at most as many (see `audit.batches`), an EventList of the webhook backend 400 events,
 # but by default 10 MiB together where the API server limits its batches.
@@ -143,7 +144,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes | None]:
 
 def _events(line: bytes) -> Iterator[bytes]:
     try:
-        kind = _head.decode(line).kind
+        kind = decode(_head, line).kind
     except UNDECODABLE as error:
         kind = _kind_of_odd(line, error)
     if kind != "EventList":
@@ -160,7 +161,7 @@ def _kind_of_odd(line: bytes, error: Exception) -> str:
     if line.lstrip().startswith(b'{"kind":"EventList"'):
         return "EventList"
     try:
-        return _head.decode(without_request(line)).kind
+        return decode(_head, without_request(line)).kind
     except UNDECODABLE:
         raise Unreadable(
             f"no JSON object; the last line of a log that is still written is often cut: {error}"

@@ -12,6 +12,7 @@ import msgspec
 from sidecar.answers import UNDECODABLE
 from sidecar.attempts import noted
 from sidecar.audit.events import DeleteOptions, Event
+from sidecar.nesting import decode
 
 _DELETIONS = frozenset({"delete", "deletecollection"})
 _NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -25,7 +26,7 @@ def is_dry_run(event: Event) -> bool:
         return False  # our webhook leaves no note in a dry run
     if event.verb in _DELETIONS:
         try:
-            return bool(_options.decode(event.request_object).dry_run)  # then nobody looks at the address
+            return bool(decode(_options, event.request_object).dry_run)  # then nobody looks at the address
         except UNDECODABLE:
             pass  # no options were sent, or not recorded
     _, _, query = event.request_uri.partition("?")

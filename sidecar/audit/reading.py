@@ -15,6 +15,7 @@ from sidecar.audit.batches import without_request
 from sidecar.audit.dry_runs import is_dry_run
 from sidecar.audit.events import Answer, Event, List
 from sidecar.facts import AnyFact, Attribution, Removal, version_key
+from sidecar.nesting import decode
 from sidecar.observing import facts_of
 from sidecar.tenant import Metadata, Nameless, is_generation
 from sidecar.tenant import read as read_tenant
@@ -86,11 +87,11 @@ def _read(event: Event, resource: Resource) -> Told | Left:
 
 def _decoded(body: bytes) -> Event | None:
     try:
-        return _event.decode(body)
+        return decode(_event, body)
     except UNDECODABLE:
-        pass  # by what a client wrote into its patch, nested as deep as Go reads, or half a pair? It hides nothing
+        pass  # by what a client wrote into its patch, like half a pair? It hides nothing
     try:
-        event = _event.decode(without_request(body))
+        event = decode(_event, without_request(body))
     except UNDECODABLE:
         return None
     return event if event.verb == "patch" else None  # of a deletion it could be a dry run
@@ -115,7 +116,7 @@ _REASONS: tuple[tuple[str, Callable[[Event, Resource], bool]], ...] = (
 
 
 def _told(event: Event, resource: Resource) -> Told | Left:
-    answer = _answer.decode(event.response_object) if bytes(event.response_object) != b"null" else None
+    answer = decode(_answer, event.response_object) if bytes(event.response_object) != b"null" else None
     if answer is None or not answer.kind:
         return _without_object(event)
     if answer.kind == "Status":
@@ -161,7 +162,7 @@ def _of_collection(event: Event) -> Iterator[AnyFact]:
     The answer has the tenants as they were listed, and deletes by name: it can have the uid of one that was gone by
     then, while the next of that name was deleted.
     """
-    items = {item.metadata.uid: item for item in _list.decode(event.response_object).items or ()}
+    items = {item.metadata.uid: item for item in decode(_list, event.response_object).items or ()}
     attempts = {attempt.tenant_uid: attempt for attempt in _last_attempts(event)}
     for uid in dict.fromkeys((*items, *attempts)):
         if uid not in attempts and items[uid].metadata.deletion_timestamp is not None:

@@ -17,6 +17,7 @@ from sidecar.ingest import Ingest
 from tests.support import captures
 from tests.support.audit_events import like
 from tests.support.hooks import event_list
+from tests.support.nested import HERE, LEVELS, nested
 
 LOG = captures.DATA / "audit.log"
 LISTS = captures.DATA / "audit-eventlists.jsonl"
@@ -204,6 +205,17 @@ async def read_by(*lines: bytes, folder: Path) -> tuple[Ingest, list[Any]]:
 async def test_what_a_client_wrote_into_its_patch_makes_no_line_unreadable(tmp_path, patch):
     odd = json.dumps(like("add", requestObject="PATCH"), separators=(",", ":")).encode().replace(b'"PATCH"', patch)
     as_list = b'{"kind":"EventList","items":[' + odd + b"," + json.dumps(like("create")).encode() + b"]}"
+    run, facts = await read_by(odd, as_list, folder=tmp_path)
+    assert (run.report.events, run.report.taken, run.report.unreadable) == (3, 3, 0)
+    assert len(facts) == 6
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+async def test_a_tenant_that_is_nested_too_deep_for_us_makes_no_line_unreadable(tmp_path, levels):
+    event = like("create")
+    event["responseObject"]["spec"]["extra"] = event["requestObject"]["spec"]["extra"] = HERE
+    odd = nested(event, levels)
+    as_list = b'{"items":[' + odd + b"," + json.dumps(like("add")).encode() + b'],"kind":"EventList"}'
     run, facts = await read_by(odd, as_list, folder=tmp_path)
     assert (run.report.events, run.report.taken, run.report.unreadable) == (3, 3, 0)
     assert len(facts) == 6

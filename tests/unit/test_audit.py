@@ -9,6 +9,7 @@ import pytest
 from sidecar.attempts import Attempt
 from sidecar.facts import Anomaly, Attribution, Removal, Seen
 from tests.support.audit_events import answered, at_level_metadata, facts, left, like, noted, says
+from tests.support.nested import HERE, LEVELS, nested
 
 ACME = "14013783-c89e-4f50-b1bb-4bcbcdaed690"
 REVIEWS = [f"285e7a5f-63ab-4211-a3c2-fb12e4e5ec{n}" for n in range(10, 99)]
@@ -468,6 +469,24 @@ POISON = {
 def test_what_a_client_wrote_into_its_patch_does_not_hide_what_it_did(patch):
     whole = json.dumps(like("add", requestObject="PATCH")).encode()
     assert facts(whole.replace(b'"PATCH"', patch)) == facts(like("add"))
+
+
+@pytest.mark.parametrize("levels", [*LEVELS, 100_000])
+@pytest.mark.parametrize("place", ["spec", "metadata", "status"])
+def test_what_is_nested_too_deep_for_us_hides_neither_its_own_change_nor_who_made_it(place, levels):
+    for step in ("create", "add", "held deletion"):
+        event = like(step)
+        answer = event["responseObject"]
+        deep = nested({**event, "responseObject": {**answer, place: {**answer.get(place, {}), "extra": HERE}}}, levels)
+        assert facts(deep) == facts(event)
+        deep = nested({**event, "requestObject": {"extra": HERE, **(event.get("requestObject") or {})}}, levels)
+        assert facts(deep) == facts(event)
+
+
+@pytest.mark.parametrize("levels", [*LEVELS, 100_000])
+def test_a_dry_run_beside_something_deep_is_one_all_the_same(levels):
+    event = like("held deletion", requestObject={"extra": HERE, "dryRun": ["All"]})
+    assert left(nested(event, levels)) == "dry_run"
 
 
 @pytest.mark.parametrize("verb", ["create", "delete", "deletecollection"])

@@ -130,6 +130,13 @@ POISON = {
 }
 
 
+@pytest.mark.parametrize("end", [b"", b'"', b"}"])
+def test_an_event_that_is_cut_within_a_text_full_of_quotation_marks_is_looked_through_once(end):
+    """Or it would take hours: such a text is what `kubectl apply` leaves in an annotation."""
+    cut = b'{"requestObject":{"a":"' + b'\\"' * 500_000 + end
+    assert batches.without_request(cut) == cut
+
+
 @pytest.mark.parametrize("patch", POISON.values(), ids=POISON)
 def test_what_one_client_wrote_into_its_patch_spoils_no_other_event(patch):
     poisoned = json.dumps(like("json patch", requestObject="PATCH")).encode().replace(b'"PATCH"', patch)
