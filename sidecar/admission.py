@@ -117,7 +117,8 @@ def uid_of(body: bytes) -> str:
     try:
         return _envelope.decode(body).request.uid
     except UNDECODABLE as error:
-        # An object may be nested ten times deeper (Go's limit is 10,000) than what Python's stack lets us decode.
+        # An object may be nested deeper than our decoder goes. It is not emptied and read, as it is elsewhere (see
+        # `nesting`): hundreds of calls of one request must stay cheap, and its content could not be compared.
         if isinstance(error, RecursionError) and (begins := _BEGINNING.match(body)):
             return begins[1].decode()
         raise NoReview(f"this is no AdmissionReview: {error}") from error
