@@ -9,7 +9,7 @@ import structlog
 from aiohttp import web
 
 from sidecar.audit import Batch, Left, Repetition, Resource, Unreadable, read
-from sidecar.audit.batches import SLICE
+from sidecar.brackets import SLICE
 from sidecar.facts import AnyFact
 from sidecar.web.problems import Problem
 

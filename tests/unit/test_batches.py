@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.audit import Batch, Unreadable, batches
+from sidecar.brackets import SLICE
 from tests.support import captures
 from tests.support.audit_events import facts, like
 
 WHOLE = json.dumps({"kind": "EventList", "items": captures.events()}, ensure_ascii=False).encode()
 
 
-def events(body: bytes, size: int = batches.SLICE) -> list[bytes]:
+def events(body: bytes, size: int = SLICE) -> list[bytes]:
     batch, found = Batch(), list[bytes]()
     for start in range(0, len(body), size):
         found += batch.feed(body[start : start + size])
@@ -177,7 +178,7 @@ def test_of_what_has_no_whole_request_nothing_is_taken_out(event):
 def test_of_an_event_that_is_too_large_nothing_is_kept_and_the_others_are_read(monkeypatch):
     monkeypatch.setattr(batches, "EVENT_MOST", 1_000)
     large, good = b'{"a":"' + b"x" * 1_000 + b'"}', b'{"a":1}'
-    for size in (7, 990, batches.SLICE):
+    for size in (7, 990, SLICE):
         assert events(among(good, large, good), size) == [good, b"", good]
     exact = b'{"a":"' + b"x" * 992 + b'"}'
     assert len(exact) == 1_000
@@ -189,7 +190,7 @@ def test_of_an_endless_event_little_is_kept(monkeypatch):
     batch = Batch()
     batch.feed(b'{"items":[{"a":"')
     for _ in range(100):
-        assert batch.feed(b"x" * batches.SLICE) == []
+        assert batch.feed(b"x" * SLICE) == []
         assert len(batch._event or b"") <= 100_000
 
 

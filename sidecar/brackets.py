@@ -4,6 +4,10 @@ import re
 from collections.abc import Iterator
 from itertools import accumulate
 
+SLICE = 16 * 2**10
+"""Bytes to take at once: 0.3 to 1 ms of work (17 to 50 MB/s, measured), 6 for nothing but brackets, so a loop that
+yields between two slices goes on answering the webhook."""
+
 # Up to and with the next bracket outside of strings, or the quotation mark of a string that the slice does not end.
 _NEXT = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+(["{}\[\]]?)', re.DOTALL)
 _STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
