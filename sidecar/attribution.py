@@ -74,8 +74,9 @@ class Claims:
         version = version_key(commit.tenant.resource_version)
         overtaken = [r for r in waiting if version_key(r.attempt.base_version) < version]
         claims = _matching(commit, overtaken)
-        for request in overtaken:
-            self._forget(request.attempt.review, None if request in claims else "superseded")
+        named = {r.attempt.review for r in claims}
+        for review in [r.attempt.review for r in overtaken]:
+            self._forget(review, None if review in named else "superseded")
         if claims:
             self.counts["attributed" if len({r.actor for r in claims}) == 1 else "ambiguous"] += 1
         return [_attribution(commit, request) for request in _few(claims)]
@@ -134,7 +135,8 @@ def _few(claims: list[Request]) -> list[Request]:
     """At most `CLAIMS_MOST` of them, and of several people not only one's."""
     claims = sorted(claims, key=lambda r: (r.asked_at, r.attempt.review))
     first = {r.actor: r for r in reversed(claims)}
-    rest = [r for r in claims if r not in first.values()]
+    taken = {r.attempt.review for r in first.values()}
+    rest = [r for r in claims if r.attempt.review not in taken]
     return [*first.values(), *rest][:CLAIMS_MOST]
 
 

@@ -15,7 +15,8 @@ import msgspec
 
 from sidecar.answers import UNDECODABLE
 from sidecar.audit import Batch, Left, Resource, Unreadable, read
-from sidecar.audit.batches import SLICE, without_request
+from sidecar.audit.batches import without_request
+from sidecar.brackets import SLICE
 from sidecar.errors import Misconfigured
 from sidecar.facts import AnyFact
 from sidecar.nesting import decode

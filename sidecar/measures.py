@@ -177,7 +177,7 @@ MEASURES: tuple[Measure[Scrape], ...] = (
     ),
     _counter(
         "sidecar_watch_checks_total",
-        "Complete lists made beside a stream, to find what it did not tell",
+        "Complete lists compared with what a stream had told, to find what it had not",
         lambda now: now.standing.checks if now.standing else 0,
     ),
     # who did it

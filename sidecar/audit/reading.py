@@ -123,7 +123,7 @@ def _told(event: Event, resource: Resource) -> Told | Left:
         uid = answer.details.uid if answer.details is not None else ""
         if event.verb != "delete" or not is_uid(uid):
             return Left("no_object")
-        return Told([_removal(event, uid), _attribution(event, uid, None, "0", how="proven")])
+        return _gone(event, uid)
     if event.verb == "deletecollection":
         return _if_any(list(_of_collection(event)))
     return _of_object(event, answer, resource)
@@ -137,7 +137,7 @@ def _of_object(event: Event, answer: Answer, resource: Resource) -> Told | Left:
         if event.subresource:
             return Left("no_object")  # which takes no finalizers
         # The last finalizer is gone, and the object with it: what else this answer shows was never stored.
-        return Told([_removal(event, found.uid), _attribution(event, found.uid, None, "0", how="proven")])
+        return _gone(event, found.uid)
     if event.verb == "delete" and found.deletion_timestamp is None:
         return Left("no_object")
     facts: list[AnyFact] = []
@@ -148,7 +148,8 @@ def _of_object(event: Event, answer: Answer, resource: Resource) -> Told | Left:
     if not event.subresource:  # whose writers are never authors of what the spec says
         created = event.code == 201 and found.generation == 1
         how = "proven" if created else "likely"
-        facts.append(_attribution(event, found.uid, found.generation, found.resource_version, how=how))
+        own = _attempts(event).get(found.uid, [])
+        facts.append(_attribution(event, found.uid, found.generation, found.resource_version, own, how=how))
     return _if_any(facts)
 
 
@@ -163,13 +164,14 @@ def _of_collection(event: Event) -> Iterator[AnyFact]:
     then, while the next of that name was deleted.
     """
     items = {item.metadata.uid: item for item in decode(_list, event.response_object).items or ()}
-    attempts = {attempt.tenant_uid: attempt for attempt in _last_attempts(event)}
+    attempts = _attempts(event)
     for uid in dict.fromkeys((*items, *attempts)):
-        if uid not in attempts and items[uid].metadata.deletion_timestamp is not None:
+        own = attempts.get(uid, [])
+        if not own and items[uid].metadata.deletion_timestamp is not None:
             continue  # its deletion was requested before: this request did nothing to it
-        generation = attempts[uid].generation if uid in attempts else _pending(items[uid].metadata)
+        generation = own[-1].generation if own else _pending(items[uid].metadata)
         if is_uid(uid) and (generation is None or is_generation(generation)):
-            yield _attribution(event, uid, generation, "0", how="likely")
+            yield _attribution(event, uid, generation, "0", own, how="likely")
 
 
 def _pending(found: Metadata) -> int | None:
@@ -180,38 +182,48 @@ def _pending(found: Metadata) -> int | None:
 def _without_object(event: Event) -> Told | Left:
     """Level Metadata, or an answer without an object: what our own webhook left in the event is all there is."""
     facts: list[AnyFact] = []
-    for attempt in _last_attempts(event):
-        how = "proven" if event.code == 201 and attempt.before == 0 else "likely"
-        if event.verb != "deletecollection" and attempt.generation is None:
-            facts.append(_removal(event, attempt.tenant_uid))
-        facts.append(_attribution(event, attempt.tenant_uid, attempt.generation, "0", how=how))
+    for uid, own in _attempts(event).items():
+        last = own[-1]
+        how = "proven" if event.code == 201 and last.before == 0 else "likely"
+        if event.verb != "deletecollection" and last.generation is None:
+            facts.append(_removal(event, uid, own))
+        facts.append(_attribution(event, uid, last.generation, "0", own, how=how))
     return _if_any(facts)
 
 
-def _last_attempts(event: Event) -> list[Attempt]:
-    """Of each tenant that the request tried to change, the last attempt: the one from the highest version."""
-    last: dict[str, Attempt] = {}
-    for attempt in noted(event.annotations or {}):
-        known = last.get(attempt.tenant_uid)
-        if known is None or version_key(known.base_version) < version_key(attempt.base_version):
-            last[attempt.tenant_uid] = attempt
-    return list(last.values())
+def _attempts(event: Event) -> dict[str, list[Attempt]]:
+    """What the request tried to do to each tenant, from the lowest base version to the highest.
+
+    To be looked through once: a deletecollection has a note of each tenant.
+    """
+    found: dict[str, list[Attempt]] = {}
+    for attempt in sorted(noted(event.annotations or {}), key=lambda a: version_key(a.base_version)):
+        found.setdefault(attempt.tenant_uid, []).append(attempt)
+    return found
 
 
-def _removal(event: Event, uid: str) -> Removal:
-    attempts = [a for a in _last_attempts(event) if a.tenant_uid == uid and a.generation is None]
+def _gone(event: Event, uid: str) -> Told:
+    """The request is answered as one that removed this tenant."""
+    own = _attempts(event).get(uid, [])
+    return Told([_removal(event, uid, own), _attribution(event, uid, None, "0", own, how="proven")])
+
+
+def _removal(event: Event, uid: str, own: list[Attempt]) -> Removal:
+    last = own[-1] if own else None
     return Removal(
         tenant_uid=uid,
         time_source="audit",
         at=_utc(event.stage_timestamp),
-        last_generation=attempts[0].before if attempts else None,
+        last_generation=last.before if last is not None and last.generation is None else None,
     )
 
 
-def _attribution(event: Event, uid: str, generation: int | None, version: str, *, how: str) -> Attribution:
+def _attribution(
+    event: Event, uid: str, generation: int | None, version: str, own: list[Attempt], *, how: str
+) -> Attribution:
+    """`own`: the attempts to change this tenant."""
     acting = event.impersonated_user or event.user
-    own = [a for a in noted(event.annotations or {}) if a.tenant_uid == uid and a.generation == generation]
-    own.sort(key=lambda a: version_key(a.base_version))
+    own = [a for a in own if a.generation == generation]
     agent = (event.user_agent or "")[:_USER_AGENT_MOST]
     received = event.request_received_timestamp
     return Attribution(

@@ -196,28 +196,45 @@ class Following:
             except Unavailable as error:
                 _log.warning("watch_check_failed", detail=str(error))
             else:
-                self._standing.checks += 1
-                _log.info("watch_checked", tenants=len(self._memory), differences=len(uids))
-                if uids:
-                    self._close(Missed(uids[:_NAMED], len(uids)))
+                if uids is None:
+                    _log.info("watch_check_put_off")
+                else:
+                    self._checked(uids)
             self._timetable.renew()
 
-    async def _check(self) -> tuple[str, ...]:
+    def _checked(self, uids: tuple[str, ...]) -> None:
+        self._standing.checks += 1
+        _log.info("watch_checked", tenants=len(self._memory), differences=len(uids))
+        if uids:
+            self._close(Missed(uids[:_NAMED], len(uids)))
+
+    async def _check(self) -> tuple[str, ...] | None:
+        """The uids of what the stream has hidden; None: cannot be told now, for what it tells has to wait for us."""
+        if self._standing.paused:
+            return None
         check = SelfCheck(self._memory)
-        held, version = self._standing.watching.held, ""
+        held, since, version = self._standing.watching.held, self._standing.watching.since, ""
         async for page, items in own_pages(self._tenants, held.cluster_uid, self._org_label):
             self._standing.turn()
             if not version:
                 version = page.version
                 self._hear(Probed(version, page.sent_at, held.version))
             check.page(items)
-        if check.listed(version):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_SUSPECT):
-                    while version_key(self._standing.watching.held.version) < version_key(version):
-                        self._moved.clear()
-                        await self._moved.wait()
+        reached = not check.listed(version) or await self._reaches(version)
+        # Behind by its own fault only if it was read all the time. (A pause that has ended is a stall as well.)
+        if not reached and (self._standing.paused or self._standing.watching.since != since):
+            return None
         return check.differences()
+
+    async def _reaches(self, version: str) -> bool:
+        """Whether the stream comes as far as that in time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SUSPECT):
+                while version_key(self._standing.watching.held.version) < version_key(version):
+                    self._moved.clear()
+                    await self._moved.wait()
+                return True
+        return False
 
     def _close(self, verdict: Probed | Missed) -> None:
         if self._verdict is None:

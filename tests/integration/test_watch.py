@@ -1023,6 +1023,74 @@ async def test_a_self_check_whose_list_fails_is_made_again_later(server, recorde
         assert watch.standing.connected
 
 
+async def test_the_self_check_finds_what_a_stream_hid_that_never_comes_as_far(server, recorder, folder, monkeypatch):
+    monkeypatch.setattr("sidecar.watch.following._SUSPECT", 0.2)
+    server.items = [tenant(1, 1, 90, ("a",))]
+    async with watching(server, folder, recorder, resync_seconds=0.2):
+        await server.watch()
+        server.version, server.items = 120, [tenant(1, 2, 110, ("b",))]
+        await server.watch()
+    assert [anomaly.detail["differences"] for anomaly in recorder.anomalies("watch_missed")] == [[uid(1)]]
+    assert [seen.generation for seen in recorder.of(Seen)] == [1, 2]
+
+
+async def test_what_waits_for_a_full_spool_is_not_taken_for_hidden(server, recorder, folder, monkeypatch):
+    monkeypatch.setattr("sidecar.watch.following._SUSPECT", 0.5)
+    checked = page(103, [tenant(1, 4, 103, ("a",))])
+    checked.held = asyncio.Event()
+    server.lists = [page(100, [tenant(1, 1, 90, ("a",))]), checked]
+    with capture_logs() as logs:
+        async with watching(server, folder, recorder, resync_seconds=0.2) as watch:
+            wire = await server.watch()
+            await caught_up(watch)
+            await server.asked("list", 2)
+            recorder.refuse = [SpoolFull("full") for _ in range(1000)]
+            await wire.send(event("MODIFIED", tenant(1, 2, 101, ("b",))))
+            await becomes(lambda: watch.standing.paused)
+            await wire.send(event("MODIFIED", tenant(1, 3, 102, ("c",))), event("MODIFIED", tenant(1, 4, 103, ("a",))))
+            server.version, server.items = 103, [tenant(1, 4, 103, ("a",))]
+            checked.held.set()
+            await becomes(lambda: put_off(logs) >= 2)
+            assert server.count("list") == 2  # the second was not even begun
+            assert watch.standing.checks == 0
+            recorder.refuse.clear()
+            await becomes(lambda: watch.standing.checks)
+            assert watch.standing.lists == 1
+    assert [seen.generation for seen in recorder.of(Seen)] == [1, 2, 3, 4]
+    assert recorder.anomalies("watch_missed") == recorder.anomalies("watch_gap") == []
+
+
+async def test_what_has_waited_for_a_slow_append_is_not_taken_for_hidden(server, recorder, folder, monkeypatch):
+    monkeypatch.setattr("sidecar.watch.following._SUSPECT", 0.2)
+    checked, later = (page(102, [tenant(1, 3, 102, ("c",))]) for _ in range(2))
+    checked.held, later.held = asyncio.Event(), asyncio.Event()
+    server.lists = [page(100, [tenant(1, 1, 90, ("a",))]), checked, later]
+    with capture_logs() as logs:
+        async with watching(server, folder, recorder, resync_seconds=0.2) as watch:
+            wire = await server.watch()
+            await caught_up(watch)
+            await server.asked("list", 2)
+            recorder.blocked = asyncio.Event()
+            await wire.send(event("MODIFIED", tenant(1, 2, 101, ("b",))))
+            server.version = 102
+            await asyncio.sleep(1.5)  # what is tested is that this much time passes
+            checked.held.set()
+            recorder.blocked.set()
+            recorder.blocked = None
+            await becomes(lambda: put_off(logs))
+            assert watch.standing.checks == 0
+            await wire.send(event("MODIFIED", tenant(1, 3, 102, ("c",))))
+            await recorder.told(Seen, generation=3)
+            later.held.set()
+            await becomes(lambda: watch.standing.checks)
+    assert recorder.anomalies("watch_missed") == recorder.anomalies("watch_gap") == []
+
+
+def put_off(logs):
+    """How many self-checks were."""
+    return sum(line["event"] == "watch_check_put_off" for line in logs)
+
+
 # --- a log of a life --------------------------------------------------------------------------------------
 
 

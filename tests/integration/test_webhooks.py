@@ -6,6 +6,7 @@ import hmac
 import json
 import os
 import ssl
+import threading
 import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -320,6 +321,26 @@ async def test_a_body_of_128_mib_is_taken_while_admission_is_answered(served):
     assert served.webhooks.auditing.taken > 6_000
     assert answered > 100  # if the body had blocked the loop, it would be one
     assert most - before < 100 * MIB
+
+
+async def test_a_large_event_is_read_beside_the_loop_and_in_its_turn(served, monkeypatch):
+    """Of whatever it is made: 3 MiB of brackets and half a pair took 0.6 s, in which admission was not answered."""
+    admitted, in_time, plain = threading.Event(), [], auditing.read
+
+    def read(event: bytes, *about: Any) -> Any:
+        if len(event) > 40_000:
+            in_time.append(admitted.wait(PATIENCE_SECONDS))
+        return plain(event, *about)
+
+    monkeypatch.setattr(auditing, "read", read)
+    batch = event_list(like("create"), like("add", requestObject={"x": "x" * 40_000}), like("json patch"))
+    sending = asyncio.create_task(served.audit(batch))
+    body = a_review()
+    assert allowed(await served.admit(body), body)
+    admitted.set()
+    assert (await sending).status == 200
+    assert in_time == [True]
+    assert [fact.generation for fact in await served.spooled() if isinstance(fact, Seen)] == [1, 2, 3]
 
 
 async def test_nobody_makes_a_batch_too_large_by_large_patches(served):

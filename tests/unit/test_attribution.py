@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -153,6 +154,30 @@ def test_the_second_of_many_people_is_kept_however_often_the_first_asked():
     found = names(claims.committed(commit("MODIFIED", NEXT, "247")))
     assert len(found) == CLAIMS_MOST
     assert set(found) == {"alice", "bob"}
+
+
+class Counted(str):
+    """A review's uid that counts how often one is compared with another."""
+
+    __slots__ = ()
+    compared = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_the_work_for_a_commit_grows_with_its_requests_and_not_with_their_square():
+    claims, many = Claims(), 2_000
+    one = asked("DELETE", "alice", BASE, None)
+    for n in range(many):  # as anybody may send them who reaches the port
+        attempt = msgspec.structs.replace(one.attempt, review=Counted(f"review {n:04}"))
+        claims.remember(msgspec.structs.replace(one, actor=f"user {n}", attempt=attempt))
+    gone = {**BASE, "metadata": {**BASE["metadata"], "resourceVersion": "250"}}
+    Counted.compared = 0
+    assert len(claims.committed(commit("DELETED", gone, "247"))) == CLAIMS_MOST
+    assert Counted.compared < 30 * many  # sorting takes log2(2,000) = 11 for each
 
 
 def test_who_changed_a_label_is_not_named_for_the_generation_that_was_there():

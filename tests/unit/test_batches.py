@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar.audit import Batch, Unreadable, batches
+from sidecar.brackets import SLICE
 from tests.support import captures
 from tests.support.audit_events import facts, like
 
 WHOLE = json.dumps({"kind": "EventList", "items": captures.events()}, ensure_ascii=False).encode()
 
 
-def events(body: bytes, size: int = batches.SLICE) -> list[bytes]:
+def events(body: bytes, size: int = SLICE) -> list[bytes]:
     batch, found = Batch(), list[bytes]()
     for start in range(0, len(body), size):
         found += batch.feed(body[start : start + size])
@@ -146,10 +147,38 @@ def test_what_one_client_wrote_into_its_patch_spoils_no_other_event(patch):
     assert facts(found[2]) == facts(like("add"))
 
 
+# JSON whose texts look like its structure.
+TEXTS = st.text('"[]{}\\,:a', max_size=8)
+VALUES = st.recursive(
+    st.none() | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=40,
+)
+
+
+@given(st.lists(VALUES) | st.dictionaries(TEXTS, VALUES), st.integers(1, 40))
+def test_the_request_is_taken_out_of_an_event_in_slices_of_any_size(patch, size):
+    event = like("json patch", requestObject={"a": patch}, annotations={})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(batches, "SLICE", size)
+        assert json.loads(batches.without_request(json.dumps(event).encode())) == event | {"requestObject": None}
+
+
+@given(st.lists(st.dictionaries(TEXTS, VALUES), max_size=5), st.integers(1, 40))
+def test_in_slices_of_any_size_it_gives_the_same_events(items, size):
+    bodies = [json.dumps(item).encode() for item in items]
+    assert events(among(*bodies), size) == bodies
+
+
+@pytest.mark.parametrize("event", [b"", b"{", b'{"requestObject":{"a":"', b'{"requestObject":"text"}', b'{"a":{}}]'])
+def test_of_what_has_no_whole_request_nothing_is_taken_out(event):
+    assert batches.without_request(event) == event
+
+
 def test_of_an_event_that_is_too_large_nothing_is_kept_and_the_others_are_read(monkeypatch):
     monkeypatch.setattr(batches, "EVENT_MOST", 1_000)
     large, good = b'{"a":"' + b"x" * 1_000 + b'"}', b'{"a":1}'
-    for size in (7, 990, batches.SLICE):
+    for size in (7, 990, SLICE):
         assert events(among(good, large, good), size) == [good, b"", good]
     exact = b'{"a":"' + b"x" * 992 + b'"}'
     assert len(exact) == 1_000
@@ -161,7 +190,7 @@ def test_of_an_endless_event_little_is_kept(monkeypatch):
     batch = Batch()
     batch.feed(b'{"items":[{"a":"')
     for _ in range(100):
-        assert batch.feed(b"x" * batches.SLICE) == []
+        assert batch.feed(b"x" * SLICE) == []
         assert len(batch._event or b"") <= 100_000
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidecar import nesting
+from sidecar.brackets import SLICE
 from tests.support.nested import HERE, LEVELS, nested
 
 KEPT = nesting._KEPT_LEVELS
@@ -29,13 +30,15 @@ def emptied(value: Any, level: int = 1) -> Any:
     return value
 
 
-@given(VALUES, VALUES, st.integers(0, 2 * KEPT), st.sampled_from([None, 1]))
-def test_lists_and_objects_at_the_last_level_are_emptied_and_nothing_else_changes(inner, beside, levels, indent):
+@given(VALUES, VALUES, st.integers(0, 2 * KEPT), st.sampled_from([None, 1]), st.sampled_from([1, 2, 7, 50, SLICE]))
+def test_lists_and_objects_at_the_last_level_are_emptied_and_nothing_else_changes(inner, beside, levels, indent, size):
     value = inner
     for level in range(levels):
         value = [beside, value, beside] if level % 2 else {"a": beside, "b": value, "c": beside}
     written = json.dumps(value, indent=indent, ensure_ascii=False).encode()
-    assert json.loads(nesting.shallow(written)) == emptied(value)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(nesting, "SLICE", size)
+        assert json.loads(nesting.shallow(written)) == emptied(value)
 
 
 @given(VALUES)
