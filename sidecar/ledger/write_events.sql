@@ -110,11 +110,5 @@ WITH given AS (
     ORDER BY t.tenant_uid, t.generation
     ON CONFLICT (tenant_uid, generation) DO NOTHING
     RETURNING 1
-), skewed AS (  -- two clocks: whole-second stamps explain a second
-    INSERT INTO ledger.anomalies (kind, tenant_uid, detail, from_at, to_at)
-    SELECT 'clock_skew', tenant_uid, jsonb_build_object('generation', generation), occurred_at, began_after
-    FROM timed
-    WHERE time_source <> 'assumed' AND began_after > occurred_at + interval '1 second'
-    ON CONFLICT DO NOTHING
 )
 SELECT (SELECT count(*) FROM skills) AS skill_events, (SELECT count(*) FROM suspensions) AS suspension_events
