@@ -209,6 +209,35 @@ async def test_the_next_tenant_of_a_name_ends_the_one_before_whichever_came_firs
     assert [tuple(r) for r in rows] == [(uid(1), minutes(30), "inferred"), (uid(2), None, None)]
 
 
+END_BY_HAND = """
+    UPDATE public.tenant_billing_lifecycle SET deleted_at = $1, deleted_source = 'inferred' WHERE deleted_at IS NULL
+"""
+
+
+async def test_an_end_set_by_hand_stops_no_later_fact_and_verify_names_it(ledger, sql) -> None:
+    await ledger.deliver([BEGAN, tenant(1, 1, "a", tenant_name="acme")])
+    await sql.execute(END_BY_HAND, minutes(30))
+    await ledger.deliver([tenant(1, 2, "a", "b", tenant_name="acme", zitadel_org_id="org-2")])
+    await ledger.deliver([tenant(2, 1, "c", tenant_name="acme", created_at=minutes(60), at=minutes(60), version=90)])
+    assert await events(sql) == [(1, "a", "enabled"), (1, "c", "enabled"), (2, "b", "enabled")]
+    rows = await sql.fetch(
+        "SELECT tenant_uid::text, zitadel_org_id, deleted_at FROM public.tenant_billing_lifecycle ORDER BY 1"
+    )
+    assert [tuple(row) for row in rows] == [(uid(1), "org-2", minutes(30)), (uid(2), "org", None)]
+    (difference,) = (await verify(sql)).differences
+    assert difference == f"acme ({uid(1)}): deleted_at is {minutes(30)}, the facts say {minutes(60)}"
+
+
+async def test_facts_move_an_end_set_by_hand_earlier_and_then_there_is_no_difference(ledger, sql) -> None:
+    await ledger.deliver([BEGAN, tenant(1, 1, "a")])
+    await sql.execute(END_BY_HAND, minutes(30))
+    gone = Removal(tenant_uid=uid(1), time_source="watch", at=minutes(20), not_before=minutes(19), last_generation=1)
+    await ledger.deliver([gone])
+    row = await sql.fetchrow("SELECT deleted_at, deleted_not_before, deleted_source FROM tenant_billing_lifecycle")
+    assert tuple(row) == (minutes(20), minutes(19), "watch")
+    assert (await verify(sql)).differences == []
+
+
 async def test_two_that_say_the_same_of_their_beginning_are_told_apart_by_their_uids(ledger, sql) -> None:
     """No cluster gives one version to two objects; a forged audit event may say so, and must break nothing."""
     await ledger.deliver([BEGAN, tenant(2, tenant_name="tenant-1"), tenant(1)])
