@@ -88,11 +88,11 @@ WITH given AS (
            t.time_source, t.source
     FROM timed t
     CROSS JOIN LATERAL (
-        SELECT skill_id, 'enabled' AS event_kind FROM unnest(t.packages) AS skill_id
-        WHERE skill_id <> ALL (t.packages_before)
+        SELECT skill_id, 'enabled' AS event_kind
+        FROM (SELECT unnest(t.packages) EXCEPT SELECT unnest(t.packages_before)) AS gained (skill_id)
         UNION ALL
-        SELECT skill_id, 'disabled' FROM unnest(t.packages_before) AS skill_id
-        WHERE skill_id <> ALL (t.packages)
+        SELECT skill_id, 'disabled'
+        FROM (SELECT unnest(t.packages_before) EXCEPT SELECT unnest(t.packages)) AS lost (skill_id)
     ) change
     ORDER BY t.tenant_uid, t.generation, change.skill_id
     ON CONFLICT (tenant_uid, generation, skill_id) DO NOTHING
