@@ -498,6 +498,27 @@ async def test_two_clocks_more_than_a_second_apart_are_an_anomaly(ledger, sql) -
     assert tuple(row) == (minutes(2), minutes(2))
 
 
+@pytest.mark.parametrize("audit_first", [True, False])
+@pytest.mark.parametrize("deliveries", [1, 2])
+async def test_clocks_that_disagree_about_one_generation_are_one_anomaly_however_they_are_told(
+    ledger, sql, audit_first, deliveries
+) -> None:
+    watched = tenant(1, 2, "b", at=minutes(10), not_before=minutes(9))
+    audited = tenant(1, 2, "b", at=minutes(5), source="audit", time_source="audit")
+    facts = [audited, watched] if audit_first else [watched, audited]
+    await ledger.deliver([BEGAN, tenant(1, 1, "a")])
+    for batch in [facts] if deliveries == 1 else [[fact] for fact in facts]:
+        await ledger.deliver(batch)
+    await ledger.deliver(facts)
+    rows = await sql.fetch("SELECT kind, detail, from_at, to_at FROM ledger.anomalies")
+    assert [tuple(row) for row in rows] == [("clock_skew", '{"generation": 2}', minutes(5), minutes(9))]
+
+
+async def test_a_creation_before_the_list_that_lacked_it_is_a_disagreement_of_clocks(ledger, sql) -> None:
+    await ledger.deliver([BEGAN, tenant(1, 1, "a", at=minutes(3), not_before=minutes(2)), tenant(2, 1, "a")])
+    assert await sql.fetchval("SELECT array_agg(tenant_uid::text) FROM ledger.anomalies") == [uid(1)]
+
+
 async def test_times_as_written_are_those_of_the_view_while_nothing_newer_is_known(ledger, sql) -> None:
     """The writer finds times by index, the view by window: two ways of saying one rule."""
     await ledger.deliver(
@@ -527,27 +548,6 @@ async def test_intervals_take_suspension_out_and_end_with_the_tenant(ledger, sql
             tenant(1, 1, "a", at=minutes(1)),
             tenant(1, 2, "a", suspended=True),
             tenant(1, 3, "a", "b"),
-@pytest.mark.parametrize("audit_first", [True, False])
-@pytest.mark.parametrize("deliveries", [1, 2])
-async def test_clocks_that_disagree_about_one_generation_are_one_anomaly_however_they_are_told(
-    ledger, sql, audit_first, deliveries
-) -> None:
-    watched = tenant(1, 2, "b", at=minutes(10), not_before=minutes(9))
-    audited = tenant(1, 2, "b", at=minutes(5), source="audit", time_source="audit")
-    facts = [audited, watched] if audit_first else [watched, audited]
-    await ledger.deliver([BEGAN, tenant(1, 1, "a")])
-    for batch in [facts] if deliveries == 1 else [[fact] for fact in facts]:
-        await ledger.deliver(batch)
-    await ledger.deliver(facts)
-    rows = await sql.fetch("SELECT kind, detail, from_at, to_at FROM ledger.anomalies")
-    assert [tuple(row) for row in rows] == [("clock_skew", '{"generation": 2}', minutes(5), minutes(9))]
-
-
-async def test_a_creation_before_the_list_that_lacked_it_is_a_disagreement_of_clocks(ledger, sql) -> None:
-    await ledger.deliver([BEGAN, tenant(1, 1, "a", at=minutes(3), not_before=minutes(2)), tenant(2, 1, "a")])
-    assert await sql.fetchval("SELECT array_agg(tenant_uid::text) FROM ledger.anomalies") == [uid(1)]
-
-
             tenant(1, 4, "b"),
             Removal(tenant_uid=uid(1), time_source="watch", at=minutes(9), last_generation=4),
         ]
