@@ -228,17 +228,22 @@ CROSS JOIN LATERAL (
         FROM ledger.removals r
         WHERE r.tenant_uid = t.tenant_uid
         UNION ALL
-        SELECT min(n.created_at), 'inferred', 5
-        FROM ledger.tenants n
-        WHERE n.tenant_name = t.tenant_name
-          AND n.tenant_uid <> t.tenant_uid
-          AND (n.created_at > t.created_at
-               OR n.created_at = t.created_at
-                  -- the uid: for two that say that one version was the first of both, which no cluster does
-                  AND ((SELECT min(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = n.tenant_uid),
+        SELECT next.created_at, 'inferred', 5
+        FROM (
+            SELECT n.created_at
+            FROM ledger.tenants n
+            WHERE n.tenant_name = t.tenant_name
+              AND n.created_at >= t.created_at
+              AND n.tenant_uid <> t.tenant_uid
+              AND (n.created_at > t.created_at
+                   -- the uid: for two that say that one version was the first of both, which no cluster does
+                   OR ((SELECT min(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = n.tenant_uid),
                        n.tenant_uid)
                     > ((SELECT min(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = t.tenant_uid),
                        t.tenant_uid))
+            ORDER BY n.created_at
+            LIMIT 1  -- from this one on along the index, rather than all that ever had the name
+        ) next
     ) c
     WHERE c.at IS NOT NULL
     ORDER BY c.at, c.rank

@@ -23,6 +23,10 @@ _GENERATION_MOST = 2**63 - 2
 _NAME_MOST = 253
 _PACKAGE_MOST = 2_000
 
+# Packages of one tenant: twenty times what the platform's CRD allows. A change that exchanges all of them writes two
+# events for each, in one statement: 0.2 to 0.4 s of its 30 s (measured; ten times as many take 3 s).
+_PACKAGES_MOST = 10_000
+
 
 class Tenant(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A PiecedTenant as it bills. `packages` is sorted without repeats; None where `unreadable` says why."""
@@ -128,6 +132,8 @@ def of(obj: Object, org_label: str) -> Tenant:
     """The tenant in an object that has been decoded. Raises `Nameless` as `read` does."""
     spec = obj.spec
     packages = tuple(sorted(set(spec.packages))) if spec is not None and spec.packages else ()
+    if len(packages) > _PACKAGES_MOST:
+        return _identity(obj.metadata, org_label, f"more than {_PACKAGES_MOST} packages")
     if "\0" in "".join(packages):
         return _identity(obj.metadata, org_label, f"a package name contains {_NUL}")
     if any(len(package.encode()) > _PACKAGE_MOST for package in packages):

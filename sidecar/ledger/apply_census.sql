@@ -10,6 +10,10 @@ WITH lacking AS MATERIALIZED (  -- sets that do not depend on the tenant are has
     WHERE c.version = $1::text::numeric(39) AND c.sent_at = $2
       AND t.tenant_uid NOT IN (SELECT unnest(uids) FROM ledger.censuses
                                WHERE version = $1::text::numeric(39) AND sent_at = $2)
+), later AS MATERIALIZED (
+    SELECT DISTINCT tenant_uid
+    FROM (SELECT unnest(uids) AS tenant_uid FROM ledger.censuses WHERE version > $1::text::numeric(39)) present
+    WHERE tenant_uid IN (SELECT tenant_uid FROM lacking)
 )
 INSERT INTO ledger.removals (tenant_uid, source, at, not_before)
 SELECT l.tenant_uid, 'census', l.answered_at, l.not_before
@@ -18,7 +22,6 @@ LEFT JOIN ledger.ends e USING (tenant_uid)
 WHERE (e.deleted_at IS NULL OR e.deleted_at > l.answered_at)
   AND (SELECT max(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = l.tenant_uid) <= l.version
   -- a later list that has the tenant proves this one wrong about it
-  AND NOT EXISTS (SELECT FROM ledger.censuses later
-                  WHERE later.version > l.version AND l.tenant_uid = ANY (later.uids))
+  AND NOT EXISTS (SELECT FROM later WHERE later.tenant_uid = l.tenant_uid)
 ON CONFLICT (tenant_uid, source, at) DO NOTHING
 RETURNING tenant_uid::text

@@ -152,11 +152,11 @@ class Filing:
         self._filed.known += len(again)
         # Of two facts of one key in one batch, either may be the one that was stored: then all are compared.
         await self._store(statements.FIND_OTHER_CONTENT, again if len(set(keys)) == len(keys) else seen)
+        uids = _json_text([s.tenant_uid for s in seen])
         await self._connection.execute(
-            statements.FIND_CONTRADICTIONS,
-            _json_text([s.tenant_uid for s in seen]),
-            _json_text([s.resource_version for s in seen]),
+            statements.FIND_CONTRADICTIONS, uids, _json_text([s.resource_version for s in seen])
         )
+        await self._connection.execute(statements.FIND_SKEW, uids, _json_text([s.generation for s in seen]))
         self._changed.update(s.tenant_uid for s in seen)
         # What follows from an observation was written in the transaction that stored it.
         await self._write_events([key for key in keys if key not in known] if known else keys)

@@ -18,9 +18,10 @@ WHERE c.deletion_requested_at IS NULL
            AND NOT EXISTS (SELECT FROM public.tenant_suspension_events e
                            WHERE e.tenant_uid = c.tenant_uid AND e.generation = c.generation)
        OR c.packages <> c.packages_before
-           AND EXISTS (SELECT FROM unnest(c.packages || c.packages_before) AS skill
-                       WHERE (skill = ANY (c.packages)) <> (skill = ANY (c.packages_before))
-                         AND NOT EXISTS (SELECT FROM public.tenant_skill_events e
-                                         WHERE e.tenant_uid = c.tenant_uid AND e.generation = c.generation
-                                           AND e.skill_id = skill)))
+           AND EXISTS (((SELECT unnest(c.packages) EXCEPT SELECT unnest(c.packages_before))
+                        UNION ALL
+                        (SELECT unnest(c.packages_before) EXCEPT SELECT unnest(c.packages)))
+                       EXCEPT
+                       SELECT e.skill_id FROM public.tenant_skill_events e
+                       WHERE e.tenant_uid = c.tenant_uid AND e.generation = c.generation))
 ORDER BY c.tenant_uid, c.generation

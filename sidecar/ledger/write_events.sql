@@ -88,11 +88,11 @@ WITH given AS (
            t.time_source, t.source
     FROM timed t
     CROSS JOIN LATERAL (
-        SELECT skill_id, 'enabled' AS event_kind FROM unnest(t.packages) AS skill_id
-        WHERE skill_id <> ALL (t.packages_before)
+        SELECT skill_id, 'enabled' AS event_kind
+        FROM (SELECT unnest(t.packages) EXCEPT SELECT unnest(t.packages_before)) AS gained (skill_id)
         UNION ALL
-        SELECT skill_id, 'disabled' FROM unnest(t.packages_before) AS skill_id
-        WHERE skill_id <> ALL (t.packages)
+        SELECT skill_id, 'disabled'
+        FROM (SELECT unnest(t.packages_before) EXCEPT SELECT unnest(t.packages)) AS lost (skill_id)
     ) change
     ORDER BY t.tenant_uid, t.generation, change.skill_id
     ON CONFLICT (tenant_uid, generation, skill_id) DO NOTHING
@@ -110,11 +110,5 @@ WITH given AS (
     ORDER BY t.tenant_uid, t.generation
     ON CONFLICT (tenant_uid, generation) DO NOTHING
     RETURNING 1
-), skewed AS (  -- two clocks: whole-second stamps explain a second
-    INSERT INTO ledger.anomalies (kind, tenant_uid, detail, from_at, to_at)
-    SELECT 'clock_skew', tenant_uid, jsonb_build_object('generation', generation), occurred_at, began_after
-    FROM timed
-    WHERE time_source <> 'assumed' AND began_after > occurred_at + interval '1 second'
-    ON CONFLICT DO NOTHING
 )
 SELECT (SELECT count(*) FROM skills) AS skill_events, (SELECT count(*) FROM suspensions) AS suspension_events

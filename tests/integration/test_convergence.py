@@ -1,10 +1,13 @@
 """The rules of events, baselines, times, and ends, as properties over random histories."""
 
 import asyncio
+import json
 import os
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 import asyncpg
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +16,7 @@ from sidecar.ledger import Ledger
 from sidecar.ledger.filing import Filing, file
 from sidecar.verify import check
 from tests.conftest import Databases
-from tests.support.history import Gone, Version, World, shuffled
+from tests.support.history import Gone, Version, World, namesakes, shuffled
 from tests.support.requests import Call, Reported, reports
 
 # Each example is a transaction on a real database, rolled back at its end: no database to make, none to clean.
@@ -40,6 +43,7 @@ VIEWS = {
     "ORDER BY 1, 2",
     "timeline": "SELECT tenant_uid::text, generation, change, skill_id, occurred_at, not_before, time_source, actor, "
     "how FROM ledger.timeline ORDER BY 1, 2 NULLS LAST, 3, 4",
+    "clock_skew": "SELECT tenant_uid::text, detail FROM ledger.anomalies WHERE kind = 'clock_skew' ORDER BY 1, 2",
 }
 
 
@@ -50,13 +54,24 @@ async def read(connection: asyncpg.Connection) -> History:
     return {name: [tuple(row) for row in await connection.fetch(sql)] for name, sql in VIEWS.items()}
 
 
-async def filed(address: str, batches: list[list[AnyFact]]) -> tuple[History, list[str]]:
-    """What the ledger says after these batches, and what `verify` holds against it; leaves nothing behind."""
+ByHand = Callable[[asyncpg.Connection], Awaitable[None]]
+
+
+async def filed(
+    address: str, batches: list[list[AnyFact]], between: tuple[int, ByHand] | None = None
+) -> tuple[History, list[str]]:
+    """What the ledger says after these batches, and what `verify` holds against it; leaves nothing behind.
+
+    `between`: what a person does, after how many of the batches.
+    """
+    after, by_hand = between or (None, None)
     connection = await asyncpg.connect(address)
     transaction = connection.transaction()
     await transaction.start()
     try:
-        for batch in batches:
+        for number, batch in enumerate([*batches, []]):
+            if by_hand is not None and number == after:
+                await by_hand(connection)
             await file(connection, batch)
         # The guard against mass removals depends on the order, loudly; a person's word makes it the same again.
         await Filing(connection).accept_removals("test")
@@ -78,6 +93,98 @@ def test_any_order_batching_and_repetition_gives_one_history(ledger_address: str
         assert no_differences == differences == []
 
     asyncio.run(run())
+
+
+@thorough
+@given(facts=namesakes(), seed=st.integers(0, 2**32))
+def test_many_tenants_of_one_name_end_one_another_in_any_order(ledger_address: str, facts, seed) -> None:
+    async def run() -> None:
+        expected, no_differences = await filed(ledger_address, [facts])
+        found, differences = await filed(ledger_address, shuffled(facts, seed))
+        assert found == expected
+        assert no_differences == differences == []
+        assert [row[4] for row in found["lifecycle"]].count(None) <= 1
+
+    asyncio.run(run())
+
+
+@thorough
+@given(report=reports(), seed=st.integers(0, 2**32), ahead=st.integers(2, 600))
+def test_clocks_that_disagree_are_found_in_any_order(ledger_address: str, report, seed, ahead) -> None:
+    facts = [behind(fact, timedelta(seconds=ahead)) for fact in report.facts]
+
+    async def run() -> None:
+        expected, no_differences = await filed(ledger_address, [facts])
+        found, differences = await filed(ledger_address, shuffled(facts, seed))
+        assert found == expected
+        assert no_differences == differences == []
+        assert {(uid, json.loads(detail)["generation"]) for uid, detail in found["clock_skew"]} == skewed(facts)
+
+    asyncio.run(run())
+
+
+def behind(fact: AnyFact, seconds: timedelta) -> AnyFact:
+    """The fact as an API server tells it whose clock is slow."""
+    if isinstance(fact, Seen | Removal) and fact.time_source == "audit":
+        return msgspec.structs.replace(fact, at=fact.at - seconds)
+    return fact
+
+
+def skewed(facts: list[AnyFact]) -> set[tuple[str, int]]:
+    """The tenants and generations of which two facts cannot both be right about the time, by more than a second."""
+    told: dict[tuple[str, int], list[Seen]] = {}
+    for fact in facts:
+        if isinstance(fact, Seen):
+            told.setdefault((fact.tenant_uid, fact.generation), []).append(fact)
+    found = set()
+    for (uid, generation), sightings in told.items():
+        created = sightings[0].created_at
+        began = created if generation == 1 else max(created, min(s.at for s in sightings))
+        if any(s.not_before is not None and s.not_before - began > timedelta(seconds=1) for s in sightings):
+            found.add((uid, generation))
+    return found
+
+
+@thorough
+@given(report=reports(), seed=st.integers(0, 2**32), step=st.integers(0, 45), moment=st.integers(0, 100))
+def test_an_end_set_by_hand_stops_nothing_and_the_earlier_one_stays(
+    ledger_address: str, report, seed, step, moment
+) -> None:
+    """A person ends all that live, somewhere between the batches; everything else is as if they had not."""
+    facts, at = report.facts, report.world.time_at(step)
+    batches = shuffled(facts, seed)
+
+    async def by_hand(connection: asyncpg.Connection) -> None:
+        for row in await connection.fetch(BY_HAND, at):
+            ended[row["tenant_uid"]] = row["deleted_at"]
+
+    ended: dict[str, datetime] = {}
+
+    async def run() -> None:
+        expected, _ = await filed(ledger_address, [facts])
+        found, differences = await filed(ledger_address, batches, between=(moment % (len(batches) + 1), by_hand))
+        for untouched in ("skill_events", "suspension_events", "missing", "gaps", "authors", "clock_skew"):
+            assert found[untouched] == expected[untouched]
+        earlier = set()
+        for row, usual in zip(found["lifecycle"], expected["lifecycle"], strict=True):
+            uid, end = usual[0], usual[4]
+            if uid in ended and (end is None or ended[uid] < end):
+                earlier.add(uid)
+                assert row == (*usual[:4], ended[uid], None, "inferred")
+            else:
+                assert row == usual
+        assert len(differences) == len(earlier)
+        assert all("the facts say" in difference for difference in differences)
+
+    asyncio.run(run())
+
+
+BY_HAND = """
+    UPDATE public.tenant_billing_lifecycle
+    SET deleted_at = greatest($1, created_at), deleted_not_before = NULL, deleted_source = 'inferred'
+    WHERE deleted_at IS NULL
+    RETURNING tenant_uid::text, deleted_at
+"""
 
 
 @settings(thorough, max_examples=thorough.max_examples // 5)

@@ -209,6 +209,35 @@ async def test_the_next_tenant_of_a_name_ends_the_one_before_whichever_came_firs
     assert [tuple(r) for r in rows] == [(uid(1), minutes(30), "inferred"), (uid(2), None, None)]
 
 
+END_BY_HAND = """
+    UPDATE public.tenant_billing_lifecycle SET deleted_at = $1, deleted_source = 'inferred' WHERE deleted_at IS NULL
+"""
+
+
+async def test_an_end_set_by_hand_stops_no_later_fact_and_verify_names_it(ledger, sql) -> None:
+    await ledger.deliver([BEGAN, tenant(1, 1, "a", tenant_name="acme")])
+    await sql.execute(END_BY_HAND, minutes(30))
+    await ledger.deliver([tenant(1, 2, "a", "b", tenant_name="acme", zitadel_org_id="org-2")])
+    await ledger.deliver([tenant(2, 1, "c", tenant_name="acme", created_at=minutes(60), at=minutes(60), version=90)])
+    assert await events(sql) == [(1, "a", "enabled"), (1, "c", "enabled"), (2, "b", "enabled")]
+    rows = await sql.fetch(
+        "SELECT tenant_uid::text, zitadel_org_id, deleted_at FROM public.tenant_billing_lifecycle ORDER BY 1"
+    )
+    assert [tuple(row) for row in rows] == [(uid(1), "org-2", minutes(30)), (uid(2), "org", None)]
+    (difference,) = (await verify(sql)).differences
+    assert difference == f"acme ({uid(1)}): deleted_at is {minutes(30)}, the facts say {minutes(60)}"
+
+
+async def test_facts_move_an_end_set_by_hand_earlier_and_then_there_is_no_difference(ledger, sql) -> None:
+    await ledger.deliver([BEGAN, tenant(1, 1, "a")])
+    await sql.execute(END_BY_HAND, minutes(30))
+    gone = Removal(tenant_uid=uid(1), time_source="watch", at=minutes(20), not_before=minutes(19), last_generation=1)
+    await ledger.deliver([gone])
+    row = await sql.fetchrow("SELECT deleted_at, deleted_not_before, deleted_source FROM tenant_billing_lifecycle")
+    assert tuple(row) == (minutes(20), minutes(19), "watch")
+    assert (await verify(sql)).differences == []
+
+
 async def test_two_that_say_the_same_of_their_beginning_are_told_apart_by_their_uids(ledger, sql) -> None:
     """No cluster gives one version to two objects; a forged audit event may say so, and must break nothing."""
     await ledger.deliver([BEGAN, tenant(2, tenant_name="tenant-1"), tenant(1)])
@@ -467,6 +496,27 @@ async def test_two_clocks_more_than_a_second_apart_are_an_anomaly(ledger, sql) -
     assert await anomalies(sql) == ["clock_skew"]
     row = await sql.fetchrow("SELECT occurred_at, not_before FROM ledger.skill_events")
     assert tuple(row) == (minutes(2), minutes(2))
+
+
+@pytest.mark.parametrize("audit_first", [True, False])
+@pytest.mark.parametrize("deliveries", [1, 2])
+async def test_clocks_that_disagree_about_one_generation_are_one_anomaly_however_they_are_told(
+    ledger, sql, audit_first, deliveries
+) -> None:
+    watched = tenant(1, 2, "b", at=minutes(10), not_before=minutes(9))
+    audited = tenant(1, 2, "b", at=minutes(5), source="audit", time_source="audit")
+    facts = [audited, watched] if audit_first else [watched, audited]
+    await ledger.deliver([BEGAN, tenant(1, 1, "a")])
+    for batch in [facts] if deliveries == 1 else [[fact] for fact in facts]:
+        await ledger.deliver(batch)
+    await ledger.deliver(facts)
+    rows = await sql.fetch("SELECT kind, detail, from_at, to_at FROM ledger.anomalies")
+    assert [tuple(row) for row in rows] == [("clock_skew", '{"generation": 2}', minutes(5), minutes(9))]
+
+
+async def test_a_creation_before_the_list_that_lacked_it_is_a_disagreement_of_clocks(ledger, sql) -> None:
+    await ledger.deliver([BEGAN, tenant(1, 1, "a", at=minutes(3), not_before=minutes(2)), tenant(2, 1, "a")])
+    assert await sql.fetchval("SELECT array_agg(tenant_uid::text) FROM ledger.anomalies") == [uid(1)]
 
 
 async def test_times_as_written_are_those_of_the_view_while_nothing_newer_is_known(ledger, sql) -> None:

@@ -12,7 +12,7 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from sidecar.facts import AnyFact, Began, Census, Removal, Seen, Segment, TimeSource
+from sidecar.facts import Adopted, AnyFact, Began, Census, Removal, Seen, Segment, TimeSource
 
 CLUSTER = "6c1ff3a6-0000-4000-8000-000000000001"
 START = datetime(2026, 3, 28, 22, 0, tzinfo=UTC)  # over a change to summer time
@@ -245,6 +245,35 @@ def watched(world: World, windows: list[tuple[int, int]], delay: timedelta) -> I
             to_version=str(world.version_at(last)),
             to_at=world.time_at(last) + delay,
         )
+
+
+@st.composite
+def namesakes(draw: st.DrawFn) -> list[AnyFact]:
+    """What a watch tells of many tenants of one name, one after the other, several of them in one second.
+
+    Anything but one fact of each may be missing. Some of them may be older than our history.
+    """
+    started = START + timedelta(seconds=draw(st.integers(0, 5)))
+    facts: list[AnyFact] = [Began(cluster_uid=CLUSTER, at=started)]
+    created, version = START, 1000
+    for number in range(draw(st.integers(2, 30))):
+        created += timedelta(seconds=draw(st.sampled_from((0, 0, 1, 2))))
+        uid = str(uuid.UUID(int=draw(st.integers(0, 2**16)) << 64 | number))
+        packages = draw(st.sampled_from(((), ("jitsi",))))
+        born = Version(uid, "canary", version, 1, created, created, "org-1", packages, False, None, "alice")
+        relabelled = replace(born, version=version + 1, generation=2, org="org-2")
+        facts += [
+            seen(each, at=created + timedelta(seconds=each.generation), time_source="watch", source="watch")
+            for each in draw(st.sampled_from(([born], [born, relabelled], [relabelled])))
+        ]
+        if draw(st.booleans()):
+            facts.append(
+                Removal(tenant_uid=uid, time_source="watch", at=created + timedelta(seconds=3), last_generation=2)
+            )
+        version += 3
+    if draw(st.booleans()):
+        facts.append(Adopted(at=created, by="test"))
+    return facts
 
 
 windows = (

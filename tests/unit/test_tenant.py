@@ -274,6 +274,13 @@ def test_a_package_that_no_key_of_a_table_can_hold_is_unreadable():
     assert (seen.packages, seen.unreadable) == (None, "a package name is longer than 2000 bytes")
 
 
+def test_more_packages_than_one_statement_should_write_are_unreadable() -> None:
+    most = [f"package-{number}" for number in range(10_000)]
+    assert len(read(piece({"packages": [*most, most[0]]})).packages or ()) == 10_000
+    seen = read(piece({"packages": [*most, "one-more"]}))
+    assert (seen.packages, seen.unreadable) == (None, "more than 10000 packages")
+
+
 @pytest.mark.parametrize(
     "body",
     [
