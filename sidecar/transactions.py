@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 import asyncpg
@@ -36,5 +36,6 @@ async def transaction(
             raise
         await begun.commit()
     except asyncio.CancelledError:
-        connection.terminate()
+        with suppress(asyncpg.InterfaceError):  # the pool has taken it back itself, because Postgres ended the session
+            connection.terminate()
         raise

@@ -62,7 +62,8 @@ async def test_a_cancelled_one_is_rolled_back_and_stays_cancelled(connection, sq
 
 
 @pytest.mark.parametrize("kind", ["transaction", "snapshot"])
-async def test_one_of_the_pool_too_and_the_pool_goes_on(ledger_database, sql, kind: str):
+@pytest.mark.parametrize("noticed", [False, True], ids=["", "and the pool has noticed"])
+async def test_one_of_the_pool_too_and_the_pool_goes_on(ledger_database, sql, kind: str, noticed: bool):
     inside = asyncio.Event()
     async with Database.opened(ledger_database) as database:
 
@@ -70,6 +71,8 @@ async def test_one_of_the_pool_too_and_the_pool_goes_on(ledger_database, sql, ki
             async with getattr(database, kind)() as begun:
                 (row,) = await begun.records("SELECT pg_backend_pid() AS pid")
                 await sql.execute("SELECT pg_terminate_backend($1)", row["pid"])
+                while noticed and begun._connection._con is not None:  # noqa: ASYNC110 - asyncpg tells nobody
+                    await asyncio.sleep(0.005)
                 inside.set()
                 await asyncio.Event().wait()
 
