@@ -540,6 +540,9 @@ FROM (
     CROSS JOIN LATERAL (
         SELECT r.at, replace(r.source, 'census', 'late') AS source, r.not_before FROM ledger.removals r
         WHERE r.tenant_uid = t.tenant_uid
+          -- that of a list only where it is the end: whether one after the end was kept depends on what came first
+          AND (r.source <> 'census'
+               OR (SELECT e.deleted_source FROM ledger.ends e WHERE e.tenant_uid = t.tenant_uid) = 'census')
         ORDER BY r.at, array_position(ARRAY['audit', 'watch', 'late', 'census'], r.source)
         LIMIT 1
     ) removed
@@ -548,7 +551,7 @@ FROM (
     SELECT l.tenant_uid, l.tenant_name, 3, NULL, l.deleted_at, l.deleted_source, l.deleted_not_before, 'removed', NULL
     FROM public.tenant_billing_lifecycle l
     WHERE l.deleted_source = 'inferred'
-      AND NOT EXISTS (SELECT FROM ledger.removals r WHERE r.tenant_uid = l.tenant_uid)
+      AND NOT EXISTS (SELECT FROM ledger.removals r WHERE r.tenant_uid = l.tenant_uid AND r.source <> 'census')
 ) c
 LEFT JOIN LATERAL (  -- of this row's tenant alone, rather than everybody's
     SELECT * FROM ledger.authors a

@@ -19,7 +19,8 @@ INSERT INTO ledger.removals (tenant_uid, source, at, not_before)
 SELECT l.tenant_uid, 'census', l.answered_at, l.not_before
 FROM lacking l
 LEFT JOIN ledger.ends e USING (tenant_uid)
-WHERE (e.deleted_at IS NULL OR e.deleted_at > l.answered_at)
+WHERE (e.deleted_at IS NULL OR e.deleted_at > l.answered_at
+       OR e.deleted_at = l.answered_at AND e.deleted_source = 'inferred')
   AND (SELECT max(o.resource_version) FROM ledger.orgs o WHERE o.tenant_uid = l.tenant_uid) <= l.version
   -- a later list that has the tenant proves this one wrong about it
   AND NOT EXISTS (SELECT FROM later WHERE later.tenant_uid = l.tenant_uid)

@@ -29,5 +29,6 @@ CROSS JOIN LATERAL (
 ) c
 LEFT JOIN LATERAL (SELECT * FROM ledger.ends e WHERE e.tenant_uid = m.tenant_uid LIMIT 1) e ON true
 WHERE e.deleted_at IS NULL OR e.deleted_at > c.answered_at
+   OR e.deleted_at = c.answered_at AND e.deleted_source = 'inferred'
 ON CONFLICT (tenant_uid, source, at) DO NOTHING
 RETURNING tenant_uid::text
