@@ -131,9 +131,10 @@ def read(body: bytes | msgspec.Raw, org_label: str) -> Tenant:
 def of(obj: Object, org_label: str) -> Tenant:
     """The tenant in an object that has been decoded. Raises `Nameless` as `read` does."""
     spec = obj.spec
-    packages = tuple(sorted(set(spec.packages))) if spec is not None and spec.packages else ()
-    if len(packages) > _PACKAGES_MOST:
+    named = set(spec.packages) if spec is not None and spec.packages else set[str]()
+    if len(named) > _PACKAGES_MOST:
         return _identity(obj.metadata, org_label, f"more than {_PACKAGES_MOST} packages")
+    packages = tuple(sorted(named))
     if "\0" in "".join(packages):
         return _identity(obj.metadata, org_label, f"a package name contains {_NUL}")
     if any(len(package.encode()) > _PACKAGE_MOST for package in packages):
