@@ -131,17 +131,20 @@ def behind(fact: AnyFact, seconds: timedelta) -> AnyFact:
 
 
 def skewed(facts: list[AnyFact]) -> set[tuple[str, int]]:
-    """The tenants and generations of which two facts cannot both be right about the time, by more than a second."""
-    told: dict[tuple[str, int], list[Seen]] = {}
+    """The tenants and generations that by one fact had not begun when by another they had, by more than a second."""
+    told: dict[str, list[Seen]] = {}
     for fact in facts:
         if isinstance(fact, Seen):
-            told.setdefault((fact.tenant_uid, fact.generation), []).append(fact)
+            told.setdefault(fact.tenant_uid, []).append(fact)
     found = set()
-    for (uid, generation), sightings in told.items():
+    for uid, sightings in told.items():
         created = sightings[0].created_at
-        began = created if generation == 1 else max(created, min(s.at for s in sightings))
-        if any(s.not_before is not None and s.not_before - began > timedelta(seconds=1) for s in sightings):
-            found.add((uid, generation))
+        for generation in {s.generation for s in sightings}:
+            later = [s.at for s in sightings if s.generation >= generation]
+            began = created if generation == 1 else max(created, min(later))
+            bounds = [s.not_before for s in sightings if s.generation <= generation and s.not_before is not None]
+            if bounds and max(bounds) - began > timedelta(seconds=1):
+                found.add((uid, generation))
     return found
 
 
