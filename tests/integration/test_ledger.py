@@ -266,6 +266,21 @@ def census(
     )
 
 
+@pytest.mark.parametrize("list_first", [True, False])
+async def test_the_time_line_shows_the_same_end_whether_the_list_or_the_next_of_the_name_came_first(
+    ledger, sql, list_first
+) -> None:
+    lacking = census(10, 900, 2, *range(10, 20))
+    successor = tenant(2, 1, "b", version=50, tenant_name="tenant-1", created_at=minutes(5), at=minutes(5))
+    await ledger.deliver([BEGAN, tenant(1, 1, "a"), *(tenant(n, 1, "a") for n in range(10, 20))])
+    for fact in [lacking, successor] if list_first else [successor, lacking]:
+        await ledger.deliver([fact])
+    kept = await sql.fetchval("SELECT count(*) FROM ledger.removals WHERE tenant_uid = $1", uid(1))
+    assert kept == list_first  # what the time line must not tell
+    ends = "SELECT occurred_at, time_source FROM ledger.timeline WHERE tenant_uid = $1 AND change = 'removed'"
+    assert [tuple(row) for row in await sql.fetch(ends, uid(1))] == [(minutes(5), "inferred")]
+
+
 async def test_a_census_ends_whom_it_lacks_and_says_since_when_it_may_be(ledger, sql) -> None:
     await ledger.deliver([BEGAN, *(tenant(n, 1, "a") for n in (1, 2, 3))])
     await ledger.deliver([census(20, 500, 1, 2, gone=(3,), not_before=minutes(15))])
