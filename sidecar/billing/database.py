@@ -85,6 +85,7 @@ class Database:
             statement_cache_size=0,
             server_settings={"application_name": "billing-sidecar-api"},
             connect=_connected,
+            reset=_nothing_to_reset,
         )
         async with pool:
             try:
@@ -138,6 +139,12 @@ async def _connected(*arguments: Any, **options: Any) -> asyncpg.Connection:  # 
         connection.terminate()
         raise
     return connection
+
+
+async def _nothing_to_reset(_connection: asyncpg.Connection) -> None:
+    # All that ours set is SET LOCAL. The default asks Postgres once more after each COMMIT, in a task of its own that a
+    # cancellation leaves behind: `opened` then closes its connection, and it dies with a traceback nobody waits for.
+    pass
 
 
 @contextmanager
