@@ -126,7 +126,7 @@ MEASURES: tuple[Measure[Scrape], ...] = (
     ),
     _gauge(
         "sidecar_set_aside_facts",
-        "Facts that Postgres will never take, kept in this spool until a person has looked",
+        "Facts that Postgres refused, kept in this spool until the cause is mended and the container restarted",
         lambda now: now.depth.set_aside,
     ),
     # the flush

@@ -216,7 +216,9 @@ async def connect(database_url: str) -> asyncpg.Connection:
 
 def translated(error: asyncpg.PostgresError) -> Unavailable | Refused:
     """What the caller can do about a driver's error: wait, or split the batch and set the bad fact aside."""
-    detail = f"{error.sqlstate or 'client'} {error}"
+    state = error.sqlstate or "client"
     if error.sqlstate is None or error.sqlstate[:2] in _REFUSED_CLASSES:
-        return Refused(f"Postgres refuses the batch: {detail}")
-    return Unavailable(f"Postgres cannot take the batch now: {detail}")
+        # Without the DETAIL, which quotes the row with its new number and time: a fact that is refused again would
+        # look like another anomaly. The fact is kept whole beside this.
+        return Refused(f"Postgres refuses the batch: {state} {error.args[0]}")
+    return Unavailable(f"Postgres cannot take the batch now: {state} {error}")

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+import structlog
+
+from sidecar.errors import SpoolFull
 from sidecar.spool import files, schema
 from sidecar.spool.database import Database, SpoolCorrupt
 from sidecar.spool.writer import Row, Writer
@@ -14,6 +17,8 @@ from sidecar.spool.writer import Row, Writer
 TAKE_BYTES = 8 * 2**20
 """Bytes a batch carries at most, unless one fact alone is larger: what Postgres gets in one transaction and
 this process holds in memory. A usual batch of 500 facts has some 200 kB."""
+
+_log = structlog.get_logger()
 
 _NO_TENANTS: Mapping[str, bytes | None] = MappingProxyType({})
 
@@ -63,7 +68,8 @@ class Spool:
         `max_bytes` limits the file; confirmed facts leave their room in it to new ones. A file that is larger
         already grows no further. A damaged file is moved aside (`moved_aside`) and an empty one takes its
         place. Raises `Misconfigured` if the file cannot be used, belongs to another program or to a newer
-        version, or another process has it; `SpoolFull` if the disk has no room to open it.
+        version, or another process has it; `SpoolFull` if the disk has no room to open it. What an earlier process
+        set aside waits again, after all others: nothing but a new start tries it once more.
         """
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(files.owned(path))
@@ -75,6 +81,7 @@ class Spool:
             except SpoolCorrupt as error:
                 moved_aside = files.move_aside(path, str(error))
                 database = await stack.enter_async_context(Database.open(path, max_bytes))
+            await _owe_again(database)
             ((facts, set_aside),) = await database.read(schema.COUNTS)
             spool = cls(database, facts, set_aside, moved_aside)
             stack.push_async_callback(spool._writer.finish)
@@ -182,6 +189,19 @@ class Spool:
         here, gone = (self._some, self._none) if self._facts else (self._none, self._some)
         here.set()
         gone.clear()
+
+
+async def _owe_again(database: Database) -> None:
+    """What was set aside joins the queue: the cause may have been mended. If not, it is set aside once more."""
+    ((_, set_aside),) = await database.read(schema.COUNTS)
+    if not set_aside:
+        return
+    try:
+        await database.write_with_reserve(schema.OWE_AGAIN, {})
+    except SpoolFull as error:  # it stays where it is until a start with more room: this one has changes to record
+        _log.error("set_aside_not_owed_again", facts=set_aside, reason=str(error))
+    else:
+        _log.warning("set_aside_owed_again", facts=set_aside)
 
 
 def _runs(ids: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -18,7 +18,7 @@ MIGRATIONS = (
         body BLOB NOT NULL
     );
 
-    -- What Postgres will never take, kept until a person has looked.
+    -- What Postgres, as it is now, will never take: kept until a person has mended the cause.
     CREATE TABLE set_aside (
         id INTEGER PRIMARY KEY,  -- the id it had in facts
         appended_at REAL NOT NULL,
@@ -58,6 +58,11 @@ MIGRATIONS = (
         DELETE FROM facts WHERE id = NEW.key;
     END;
     """,
+    """
+    CREATE TRIGGER set_aside_no_more AFTER DELETE ON set_aside BEGIN
+        INSERT INTO facts (appended_at, body) VALUES (OLD.appended_at, OLD.body);
+    END;
+    """,
 )
 """Applied in order; `PRAGMA user_version` counts how many a file has seen. Never change one: add the next."""
 
@@ -82,6 +87,9 @@ TAKE = """
 """
 """The oldest facts, at most `most` of them and `max_bytes` together, but always one. The running total is only
 computed for those that are too large together; the plain sum costs a third of it."""
+
+OWE_AGAIN = "DELETE FROM set_aside"
+"""All that was set aside joins the end of the queue, oldest first, by the table's trigger."""
 
 KEPT = "SELECT NULL, body FROM position UNION ALL SELECT uid, body FROM tenants"
 

@@ -9,6 +9,7 @@ import resource
 import sys
 from pathlib import Path
 
+from sidecar import logs
 from sidecar.errors import SpoolFull
 from sidecar.spool import Spool
 
@@ -70,6 +71,18 @@ async def fill(path: Path, first: int) -> None:
         say("resumed", number, spool.writable)
 
 
+async def start_without_room(path: Path, _first: int) -> None:
+    """Opens the file when the kernel writes no more than `FILE_LIMIT` into any, and appends a little."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_LIMIT, resource.RLIM_INFINITY))
+    async with Spool.open(path, ROOM) as spool:
+        depth = await spool.depth()
+        say("open", depth.facts, depth.set_aside)
+        await spool.append([b"little"])
+        depth = await spool.depth()
+        say("appended", depth.facts, depth.set_aside)
+
+
 if __name__ == "__main__":
-    role = {"append_and_confirm": append_and_confirm, "hold": hold, "fill": fill}[sys.argv[1]]
-    asyncio.run(role(Path(sys.argv[2]), int(sys.argv[3])))
+    logs.configure("json", "error")  # to standard error: what is promised has standard output for itself
+    roles = {role.__name__: role for role in (append_and_confirm, hold, fill, start_without_room)}
+    asyncio.run(roles[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3])))

@@ -212,6 +212,27 @@ async def test_what_a_newer_version_added_to_a_fact_is_in_the_note_too(flush, sp
     assert [note["fact"] for note in await notes(sql)] == [body.decode()]
 
 
+async def test_what_was_set_aside_is_delivered_after_a_start_once_the_cause_is_mended(tmp_path, ledger, sql) -> None:
+    # What a migration of the portal's might do to a table that is its own too.
+    await sql.execute("ALTER TABLE public.tenant_skill_events ADD COLUMN price numeric NOT NULL")
+    facts = [BEGAN, tenant(1), tenant(1, 2, "jitsi"), tenant(2)]
+    async with Spool.open(tmp_path / "kept.db", 2**28) as spool:
+        await append(spool, facts)
+        await drain(Flush(spool, ledger), spool)
+        assert (await spool.depth()).set_aside == 3
+    noted = await notes(sql)
+    async with Spool.open(tmp_path / "kept.db", 2**28) as spool:
+        await drain(Flush(spool, ledger), spool)
+        assert (await spool.depth()).set_aside == 3
+    assert await notes(sql) == noted  # no further anomaly for what is refused again
+    assert [decode(note["fact"].encode()) for note in noted] == facts[1:]
+    await sql.execute("ALTER TABLE public.tenant_skill_events DROP COLUMN price")
+    async with Spool.open(tmp_path / "kept.db", 2**28) as spool:
+        await drain(Flush(spool, ledger), spool)
+        assert (await spool.depth()).set_aside == 0
+    assert await generations(sql) == [("tenant-1", 1), ("tenant-1", 2), ("tenant-2", 1)]
+
+
 async def test_a_note_that_is_refused_is_not_noted_again(flush, spool, sql) -> None:
     await sql.execute("ALTER TABLE ledger.anomalies ADD CONSTRAINT no_notes CHECK (kind <> 'set_aside')")
     await append(spool, [BEGAN, tenant(1), tenant(2, 0), tenant(3)])

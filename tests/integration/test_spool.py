@@ -141,6 +141,23 @@ async def test_a_fact_set_aside_leaves_the_queue_with_its_reason_and_the_note_jo
     assert rows == [(fact_id, "refused: numeric field overflow", b"bad")]
 
 
+async def test_what_was_set_aside_waits_again_after_the_next_start(path: Path):
+    async with Spool.open(path, ROOM) as spool:
+        await spool.append([b"bad", b"good", b"worse"])
+        since = (await spool.depth()).oldest_at
+        bad, _, worse = [fact_id for fact_id, _ in await spool.take(10)]
+        await spool.set_aside(worse, "refused", b"note of worse")
+        await spool.set_aside(bad, "refused", b"note of bad")
+    async with Spool.open(path, ROOM) as spool:
+        assert await bodies(spool) == [b"good", b"note of worse", b"note of bad", b"bad", b"worse"]
+        depth = await spool.depth()
+        assert (depth.facts, depth.set_aside) == (5, 0)
+        await spool.confirm([fact_id for fact_id, body in await spool.take(10) if body not in {b"bad", b"worse"}])
+        assert (await spool.depth()).oldest_at == since  # it is owed since then, not since the start
+    async with Spool.open(path, ROOM) as spool:
+        assert await bodies(spool) == [b"bad", b"worse"]
+
+
 async def test_a_confirmation_that_comes_twice_changes_nothing(spool: Spool):
     await spool.append([b"one", b"two"])
     ids = [fact_id for fact_id, _ in await spool.take(1)]
@@ -307,6 +324,32 @@ async def test_at_the_size_limit_facts_can_still_be_confirmed_and_set_aside(path
         after = await spool.depth()
         assert (after.facts, after.set_aside) == (before.facts - 10, 50)
         await spool.append([b"y" * 100])
+
+
+async def test_a_spool_full_of_facts_set_aside_owes_them_again_too(path: Path):
+    async with Spool.open(path, 2**20) as spool:
+        await fill(spool, b"x" * 3000)
+        rows = await spool.take(10**6)
+        for fact_id, _ in rows:
+            await spool.set_aside(fact_id, "refused", b"note")
+        await spool.confirm([fact_id for fact_id, _ in await spool.take(10**6)])
+    async with Spool.open(path, 2**20) as spool:
+        depth = await spool.depth()
+        assert (depth.facts, depth.set_aside) == (len(rows), 0)
+
+
+async def test_without_room_for_that_they_stay_set_aside_and_the_start_goes_on(path: Path):
+    async with Spool.open(path, ROOM) as spool:
+        await spool.append([b"x" * 4000] * 2000)
+        for fact_id, _ in await spool.take(2000):
+            await spool.set_aside(fact_id, "refused", b"note")
+        await confirm_all(spool)
+    with child("start_without_room", path) as process:
+        said = process.stdout.read().split("\n")
+    assert said == ["open 0 2000", "appended 1 2000", ""]
+    async with Spool.open(path, ROOM) as spool:
+        depth = await spool.depth()
+        assert (depth.facts, depth.set_aside) == (2001, 0)
 
 
 async def test_what_is_kept_free_on_the_disk_is_for_confirmations_only(path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -73,6 +73,10 @@ class SpoolMachine(RuleBasedStateMachine):
         self.opened.append(opened)
         self.spool = self.run(opened.__aenter__())
         assert self.spool.moved_aside is None
+        self.waiting += self.set_aside_bodies  # by their first ids, whenever they were set aside
+        for body in self.set_aside_bodies:
+            del self.ids[body]  # it has a new one, which nothing had before
+        self.set_aside_bodies = []
 
     @rule(content=contents)
     def append(self, content: tuple[list[int], dict[str, bytes | None], bytes | None]) -> None:
@@ -152,6 +156,7 @@ class SpoolMachine(RuleBasedStateMachine):
         self.waiting.remove(body)
         self.waiting.append(note)
         self.set_aside_bodies.append(body)
+        self.set_aside_bodies.sort(key=lambda one: self.ids[one])
 
     @rule()
     def close_and_start_again(self) -> None:
