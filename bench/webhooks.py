@@ -57,10 +57,10 @@ async def _bare(certificate: str, key: str) -> None:
 class _Stalling(sqlite3.Connection):
     stalled = False
 
-    def execute(self, *statement: object) -> sqlite3.Cursor:  # type: ignore[override]
+    def execute(self, *statement: object) -> sqlite3.Cursor:  # type: ignore[override] # passed on unread
         if _Stalling.stalled:
             time.sleep(_STALL_SECONDS)
-        return super().execute(*statement)  # type: ignore[arg-type]
+        return super().execute(*statement)  # type: ignore[arg-type] # the same
 
 
 def _stalling() -> int:
@@ -70,7 +70,7 @@ def _stalling() -> int:
         _Stalling.stalled = not _Stalling.stalled
 
     signal.signal(signal.SIGUSR1, turn)
-    sqlite3.connect = functools.partial(sqlite3.connect, factory=_Stalling)  # type: ignore[assignment]
+    sqlite3.connect = functools.partial(sqlite3.connect, factory=_Stalling)  # type: ignore[assignment] # aiosqlite calls it by name
     return main(["run"])
 
 

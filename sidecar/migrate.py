@@ -119,6 +119,16 @@ async def migrate(connection: asyncpg.Connection, folder: Traversable | None = N
     return [migration.version for migration in due]
 
 
+async def migrated(connection: asyncpg.Connection) -> asyncpg.Connection:
+    """A new connection, once its database has this release's schema; terminated if it cannot. Raises as `migrate`."""
+    try:
+        await migrate(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
 def _read(folder: Traversable) -> list[_Migration]:
     """The migrations in a folder, lowest first."""
     found: dict[int, _Migration] = {}

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from sidecar.billing import statements
 from sidecar.errors import Misconfigured, Unavailable
-from sidecar.migrate import migrate
+from sidecar.migrate import migrated
 from sidecar.transactions import transaction
 
 # The API serves people and the portal's back end, a few requests a second; more wait for their turn. Each replica
@@ -132,13 +132,7 @@ class Database:
 async def _connected(*arguments: Any, **options: Any) -> asyncpg.Connection:  # noqa: ANN401 - what the pool was given
     # Not as the pool's `init`: if that fails, the pool closes the connection in order, and swallows a cancellation that
     # comes meanwhile (asyncpg 0.32; it made a process that had to end run on).
-    connection: asyncpg.Connection = await asyncpg.connect(*arguments, **options)
-    try:
-        await migrate(connection)
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
+    return await migrated(await asyncpg.connect(*arguments, **options))
 
 
 async def _nothing_to_reset(_connection: asyncpg.Connection) -> None:

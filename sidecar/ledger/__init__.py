@@ -17,7 +17,7 @@ from sidecar.errors import Misconfigured, Refused, Unavailable
 from sidecar.facts import AnyFact
 from sidecar.ledger import statements
 from sidecar.ledger.filing import Filed, Filing, file
-from sidecar.migrate import NewerDatabase, migrate
+from sidecar.migrate import NewerDatabase, migrated
 from sidecar.transactions import transaction
 
 __all__ = ["BackfillRun", "Delivered", "Filed", "Ledger", "connect", "connected"]
@@ -206,12 +206,7 @@ async def connect(database_url: str) -> asyncpg.Connection:
             "DATABASE_URL is no address of a Postgres: postgresql://user:password@host:port/name, where "
             "characters like / # @ in the password are written as %2F %23 %40"
         ) from error
-    try:
-        await migrate(connection)
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
+    return await migrated(connection)
 
 
 def translated(error: asyncpg.PostgresError) -> Unavailable | Refused:
