@@ -1,4 +1,4 @@
-"""(f) The memory of a sidecar that has nothing to do, and what is left of half a million changes."""
+"""(f) The memory of a sidecar that has nothing to do, and what half a million changes of its tenants leave of it."""
 
 import tempfile
 from pathlib import Path
@@ -6,6 +6,8 @@ from pathlib import Path
 from bench.parts import Memory, Result, Row, child, delivered, memory, new_ledger, settled, sidecar_settings
 from bench.stream import BASE_VERSION
 from sidecar.demo.apiserver import kubeconfig
+
+_TENANTS = 2_000  # as many as the stream of (a) has: a cluster, before and after
 
 _PATIENCE = 600.0  # seconds until the stream must have been delivered
 
@@ -16,7 +18,7 @@ async def measure(server: str, changes: int) -> Result:
         idle, begun, after = await _measured(server, changes, Path(name))
     growth, since = after.now / idle.now - 1, after.now / begun.now - 1
     rows = [
-        Row("f", "memory of an idle sidecar", f"{idle.now:.0f} MiB", "", "< 100 MiB", idle.now < 100),
+        Row("f", f"memory, idle, with {_TENANTS:,} tenants", f"{idle.now:.0f} MiB", "", "< 100 MiB", idle.now < 100),
         Row("f", f"… after {changes:,} changes", f"{after.now:.0f} MiB", f"{growth:+.0%}", "< +10 %", growth < 0.1),
         Row("f", f"… of which since the first {changes // 10:,}", "", f"{since:+.0%}"),
         Row("f", "… at its peak meanwhile", f"{after.peak:.0f} MiB"),
@@ -25,17 +27,18 @@ async def measure(server: str, changes: int) -> Result:
 
 
 async def _measured(server: str, changes: int, folder: Path) -> tuple[Memory, Memory, Memory]:
-    """Before the first change, after a tenth of them (in the middle of the rest), and after the last."""
+    """With the first list delivered, after a tenth of the changes (in the middle of the rest), and after the last."""
     async with (
         new_ledger(server) as database,
-        child("bench.scripted_server", str(changes), log=folder / "server.log") as script,
+        child("bench.scripted_server", str(changes), str(_TENANTS), log=folder / "server.log") as script,
     ):
         config = folder / "kubeconfig"
         config.write_text(kubeconfig(await script.line()))
         settings = sidecar_settings(database, config, folder)
         async with child("sidecar", log=folder / "sidecar.log", **settings) as sidecar:
-            if (said := await script.line()) != "watching":
+            if (said := [await script.line(), await script.line()]) != ["listing", "watching"]:
                 raise RuntimeError(f"the scripted server said {said}")
+            await delivered(database, BASE_VERSION, _PATIENCE)
             await settled(sidecar.process.pid)
             idle = memory(sidecar.process.pid)
             script.tell()

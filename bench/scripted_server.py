@@ -1,20 +1,21 @@
 """`python -m bench.scripted_server CHANGES [TENANTS]`: an API server that sends one stream, as fast as it is read.
 
 It prints its URL; then `watching` when a watch has been opened, and begins to send when a line arrives on its
-standard input. A LIST has TENANTS objects (default: none), in pages as they are asked for, and the version of the last
-line sent; when a complete one of them begins, the server prints `listing`. A stream of up to 100,000 lines is made
-before, a longer one as it is sent. It is no `aiohttp.web`, whose cost for each chunk would make it slower than its
-readers. Every line is an HTTP chunk of its own, as kube-apiserver sends.
+standard input. A LIST has TENANTS objects (default: none), in pages as they are asked for, and the version of the
+last line sent; when a complete one of them begins, the server prints `listing`. The stream is about those tenants, if
+there are any. One of up to 100,000 lines is made before, a longer one as it is sent, and can be sent once. It is no
+`aiohttp.web`, whose cost for each chunk would make it slower than its readers. Every line is an HTTP chunk of its
+own, as kube-apiserver sends.
 """
 
 import asyncio
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from urllib.parse import parse_qs, urlsplit
 
-from bench.stream import BASE_VERSION, HISTORY_BEGAN, lines, listed
+from bench.stream import BASE_VERSION, HISTORY_BEGAN, Tenant, lines, listed, objects
 
 _WRITE_LINES = 64  # lines a write: about 70 kB, one socket buffer
 
@@ -22,17 +23,19 @@ _WRITE_LINES = 64  # lines a write: about 70 kB, one socket buffer
 _MADE_BEFORE = 100_000  # lines, 110 MB
 
 
-def _parts(changes: int) -> Iterator[bytes]:
+def _parts(changes: int, tenants: Sequence[Tenant]) -> Iterator[bytes]:
     """The stream, a socket buffer at a time."""
-    chunks = (b"%x\r\n%b\r\n" % (len(line), line) for line in lines(changes))
+    chunks = (b"%x\r\n%b\r\n" % (len(line), line) for line in lines(changes, tenants))
     return iter(lambda: b"".join(islice(chunks, _WRITE_LINES)), b"")
 
 
 class _Script:
     def __init__(self, changes: int, tenants: int) -> None:
-        self._changes = changes
-        self._made = list(_parts(changes)) if changes <= _MADE_BEFORE else None
-        self._tenants = list(listed(tenants))
+        population = listed(tenants)
+        self._listed = list(objects(population))
+        self._parts: Iterable[bytes] = _parts(changes, population)
+        if changes <= _MADE_BEFORE:
+            self._parts = list(self._parts)
         self._last = BASE_VERSION + changes
         self._version = BASE_VERSION
         self._stdin = asyncio.StreamReader()
@@ -63,20 +66,19 @@ class _Script:
         return b'{"resources": [{"name": "piecedtenants", "namespaced": false}]}'
 
     def _page(self, limit: int, start: int) -> bytes:
-        if self._tenants and limit > 1 and start == 0:
+        if self._listed and limit > 1 and start == 0:
             print("listing", flush=True)
         end = start + limit
-        more = f'"continue": "{end}", ' if end < len(self._tenants) else ""
+        more = f'"continue": "{end}", ' if end < len(self._listed) else ""
         head = f'{{"metadata": {{{more}"resourceVersion": "{self._version}"}}, "items": ['
-        return head.encode() + b",".join(self._tenants[start:end]) + b"]}"
+        return head.encode() + b",".join(self._listed[start:end]) + b"]}"
 
     async def _watch(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(_head("Transfer-Encoding: chunked"))
         print("watching", flush=True)
         try:
             await self._stdin.readline()
-            parts: Iterable[bytes] = _parts(self._changes) if self._made is None else self._made
-            for part in parts:
+            for part in self._parts:
                 writer.write(part)
                 self._version = min(self._version + _WRITE_LINES, self._last)
                 await writer.drain()

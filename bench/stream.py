@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -21,20 +21,37 @@ _random = random.Random(5)  # noqa: S311 - the same stream in every run
 
 
 @dataclass
-class _Tenant:
+class Tenant:
+    """A tenant as the stream has shown it last; generation 0: not yet."""
+
     number: int
     uid: str
     generation: int = 0
     packages: set[str] = field(default_factory=set)
 
     def toggle(self) -> None:
+        """One change: a package more or one less."""
         self.generation += 1
         self.packages ^= {_random.choice(_PACKAGES)}
 
 
-def lines(changes: int) -> Iterator[bytes]:
-    """So many lines, each with its newline. About 1.1 kB each, of which managedFields are the half."""
-    tenants = [_Tenant(number, str(uuid.UUID(int=_random.getrandbits(128), version=4))) for number in range(_TENANTS)]
+def listed(count: int) -> list[Tenant]:
+    """Tenants with two of four packages and a history of three changes, for `objects` and `lines`."""
+    return [Tenant(number, _uid(), generation=3, packages=set(_random.sample(_PACKAGES, 2))) for number in range(count)]
+
+
+def objects(tenants: Iterable[Tenant]) -> Iterator[bytes]:
+    """Each as a list shows it, before the first of the `lines`."""
+    encoder = msgspec.json.Encoder()
+    return (encoder.encode(_object(tenant, tenant.number + 1)) for tenant in tenants)
+
+
+def lines(changes: int, tenants: Sequence[Tenant] = ()) -> Iterator[bytes]:
+    """So many changes of these tenants, or of 2,000 new ones: a line each, with its newline.
+
+    About 1.1 kB each, of which managedFields are the half.
+    """
+    tenants = tenants or [Tenant(number, _uid()) for number in range(_TENANTS)]
     encoder = msgspec.json.Encoder()
     for version in range(BASE_VERSION + 1, BASE_VERSION + changes + 1):
         tenant = _random.choice(tenants)
@@ -43,16 +60,11 @@ def lines(changes: int) -> Iterator[bytes]:
         yield encoder.encode({"type": kind, "object": _object(tenant, version)}) + b"\n"
 
 
-def listed(tenants: int) -> Iterator[bytes]:
-    """So many tenants as a list shows them, each with two of four packages and a history of three changes."""
-    encoder = msgspec.json.Encoder()
-    for number in range(tenants):
-        uid = str(uuid.UUID(int=_random.getrandbits(128), version=4))
-        tenant = _Tenant(number, uid, generation=3, packages=set(_random.sample(_PACKAGES, 2)))
-        yield encoder.encode(_object(tenant, number + 1))
+def _uid() -> str:
+    return str(uuid.UUID(int=_random.getrandbits(128), version=4))
 
 
-def _object(tenant: _Tenant, version: int) -> dict[str, object]:
+def _object(tenant: Tenant, version: int) -> dict[str, object]:
     """The keys and their order are those of a real kube-apiserver's event."""
     return {
         "apiVersion": "pieced.ch/v1alpha1",
@@ -77,7 +89,7 @@ def _object(tenant: _Tenant, version: int) -> dict[str, object]:
     }
 
 
-def _managed(manager: str, more: dict[str, object], tenant: _Tenant) -> dict[str, object]:
+def _managed(manager: str, more: dict[str, object], tenant: Tenant) -> dict[str, object]:
     packages: dict[str, object] = {f'v:"{package}"': {} for package in sorted(tenant.packages)}
     spec = {".": {}, "f:displayName": {}, "f:packages": {".": {}, **packages}, "f:suspend": {}}
     return {
