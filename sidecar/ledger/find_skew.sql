@@ -2,19 +2,32 @@
 -- second. The bounds are those of view ledger.generations, so a fact about one generation can be against all up to
 -- another: whichever of two such facts comes last finds all of these, so that their order does not matter.
 -- $1, $2: tenant uids and generations as JSON arrays, one pair a fact `seen`, all of them stored.
-WITH given AS MATERIALIZED (
-    SELECT g.tenant_uid, g.generation, t.created_at, own.not_before - interval '1 second' AS began_after,
-           CASE WHEN g.generation = 1 THEN t.created_at
-                ELSE greatest(own.at, t.created_at) END + interval '1 second' AS began_by
+WITH suspected AS MATERIALIZED (  -- where the bounds disagree, or disagreed before: no fact can be against others elsewhere
+    SELECT g.tenant_uid, g.generation, t.created_at
     FROM (
         SELECT DISTINCT uid::uuid AS tenant_uid, generation::bigint AS generation
         FROM ROWS FROM (json_array_elements_text($1::json), json_array_elements_text($2::json)) AS g(uid, generation)
     ) g
     CROSS JOIN LATERAL (
+        SELECT s.not_before AS at FROM ledger.sightings s
+        -- + 0: the newest is almost always the one, rather than along all generations
+        WHERE s.tenant_uid = g.tenant_uid AND s.generation + 0 <= g.generation AND s.not_before IS NOT NULL
+        ORDER BY s.not_before DESC
+        LIMIT 1
+    ) not_before
+    CROSS JOIN LATERAL (SELECT * FROM ledger.tenants t WHERE t.tenant_uid = g.tenant_uid LIMIT 1) t
+    WHERE not_before.at > interval '1 second' + CASE WHEN g.generation = 1 THEN t.created_at ELSE (
+        SELECT greatest(min(s.at), t.created_at) FROM ledger.sightings s
+        WHERE s.tenant_uid = g.tenant_uid AND s.generation >= g.generation AND s.source <> 'suspended_at') END
+), given AS MATERIALIZED (
+    SELECT g.*, own.not_before - interval '1 second' AS began_after,
+           CASE WHEN g.generation = 1 THEN g.created_at
+                ELSE greatest(own.at, g.created_at) END + interval '1 second' AS began_by
+    FROM suspected g
+    CROSS JOIN LATERAL (
         SELECT min(s.at) AS at, max(s.not_before) AS not_before FROM ledger.sightings s
         WHERE s.tenant_uid = g.tenant_uid AND s.generation = g.generation AND s.source <> 'suspended_at'
     ) own
-    CROSS JOIN LATERAL (SELECT * FROM ledger.tenants t WHERE t.tenant_uid = g.tenant_uid LIMIT 1) t
 ), reached AS (  -- by an earlier one that had not begun, or a later one that had; almost always by none
     SELECT g.tenant_uid, g.created_at,
            -- + 0: along the bounds that are newer, of which there are next to none, rather than along all generations
