@@ -74,7 +74,7 @@ async def _backfill(settings: Settings, arguments: argparse.Namespace) -> int:
     )
     for problem in run.problems:
         _say(f"problem: {problem}")
-    return 0
+    return 1 if run.problems else 0
 
 
 async def _ingest(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -83,7 +83,7 @@ async def _ingest(settings: Settings, arguments: argparse.Namespace) -> int:
     report = await service.ingest(settings, arguments.files)
     for line in report.lines():
         _say(line)
-    return 1 if report.unreadable else 0
+    return 1 if report.unreadable or report.set_aside else 0
 
 
 async def _timeline(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -153,11 +153,11 @@ def _parser() -> argparse.ArgumentParser:
         _verify,
         "derive the ledger from its facts again; exit 1 on a difference, list what is missing",
     )
-    backfill = command("backfill", _backfill, "record every living tenant once more, and adopt those older than us")
+    backfill = command("backfill", _backfill, "record all tenants, adopt those older than us; exit 1 on a problem")
     backfill.add_argument("--by", help="who asks for it (default: you)")
     accept = command("accept-removals", _accept_removals, "end the tenants that held censuses lack")
     accept.add_argument("--by", help="who says so (default: you)")
-    ingest = command("ingest", _ingest, "record what audit logs tell; exit 1 if a line could not be read")
+    ingest = command("ingest", _ingest, "record what audit logs tell; exit 1 if not all could be read and recorded")
     ingest.add_argument("files", nargs="+", metavar="FILE", help="JSON lines; .gz is unpacked, - is standard input")
     timeline = command("timeline", _timeline, "print who changed what in the tenants of a name, and when")
     timeline.add_argument("name", metavar="NAME", help="the tenant's name")

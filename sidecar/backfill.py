@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import msgspec
 import structlog
@@ -80,18 +81,20 @@ class Backfill:
         """One run, until all it learnt is in the ledger; what it really inserted.
 
         Raises `AlreadyRunning`; `Unavailable` when the API server, the spool or Postgres is away or too slow:
-        nothing is lost then, and a later run reports honestly what it inserts itself.
+        nothing is lost then, and a later run reports honestly what it inserts itself. Facts that Postgres refused are
+        one of the `problems`; if the one that ends the run is among them, it raises `Unavailable` too.
         """
         if self.running:
             raise AlreadyRunning("a backfill is running already; ask again when it has ended")
         async with self._running:
             started = time.monotonic()
+            before = (await self._depth()).set_aside
             cluster_uid = await self._cluster_uid()
             self._ledger.of_cluster(cluster_uid)
             number = await self._begun(asked_by)
             _log.info("backfill_started", run=number, asked_by=asked_by)
             await self._list(number, asked_by, cluster_uid)
-            done = await self._delivered(number)
+            done = await self._delivered(number, before)
             _log.info(
                 "backfill_finished",
                 run=number,
@@ -163,13 +166,17 @@ class Backfill:
                 "to another cluster; one ledger records one cluster"
             )
 
-    async def _delivered(self, number: int) -> BackfillRun:
+    async def _delivered(self, number: int, set_aside: int) -> BackfillRun:
+        """What the run inserted. `set_aside`: facts that were when it began."""
         try:
             async with asyncio.timeout(self._patience):
                 while True:
+                    before = await self._depth()
+                    run = None
                     with suppress(Unavailable):  # Postgres is away for a moment: flush says so, and tries again too
-                        if (run := await self._ledger.backfill(number)).finished:
-                            return run
+                        run = await self._ledger.backfill(number)
+                    if run is not None and (run.finished or not before.facts):
+                        break  # what has left the queue without ending the run was refused
                     await asyncio.sleep(_LOOK)
         except TimeoutError as error:
             raise Unavailable(
@@ -178,3 +185,13 @@ class Backfill:
                 "delivered. Ask again later",
                 retry_after=30,
             ) from error
+        refused = (await self._depth()).set_aside - set_aside
+        if run.finished and not refused:
+            return run
+        problem = (
+            f"{refused} facts were refused by Postgres and are not recorded (ledger.anomalies, kind set_aside, says "
+            "why): run a backfill again when the cause is mended"
+        )
+        if not run.finished:
+            raise Unavailable(f"run {number} cannot end: {problem}")
+        return replace(run, problems=[*run.problems, problem])

@@ -55,7 +55,7 @@ class Flush:
         self._ledger = ledger
         self._backoff = Backoff()
         self._limit = _MOST_FACTS
-        self.busy_since: float | None = None  # of the turn under way, monotonic seconds: one that never ends is ill
+        self.busy_since: float | None = None  # of the step under way, monotonic seconds: one that never ends is ill
         self.waiting_for_postgres: str | None = None
         self.seconds = Durations(*_BOUNDS)
         """Of the transactions that were committed."""
@@ -97,7 +97,7 @@ class Flush:
     async def _pay(self, owed: Sequence[_Owed]) -> None:
         if not owed:
             return
-        started = time.monotonic()
+        self.busy_since = started = time.monotonic()  # of each transaction: a turn that sets all aside has thousands
         try:
             filed = await self._ledger.deliver([each.fact for each in owed])
         except Refused as error:

@@ -48,12 +48,16 @@ _head = msgspec.json.Decoder(_Head)
 
 @dataclass
 class Report:
-    """What was read: `events`, of them `taken`, and how many were left out for which reason; `unreadable` lines."""
+    """What was read: `events`, of them `taken`, and how many were left out for which reason; `unreadable` lines.
+
+    `set_aside`: facts of theirs that Postgres refused, which are in no table but `ledger.anomalies`.
+    """
 
     events: int = 0
     taken: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
+    set_aside: int = 0
     named: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
@@ -64,6 +68,11 @@ class Report:
         yield from self.named
         if self.unreadable > len(self.named):
             yield f"… and {self.unreadable - len(self.named)} more lines that could not be read"
+        if self.set_aside:
+            yield (
+                f"{self.set_aside} facts were refused by Postgres and are not recorded (ledger.anomalies, kind "
+                "set_aside, says why): run this again when the cause is mended"
+            )
 
 
 class Ingest:

@@ -132,6 +132,7 @@ async def ingest(settings: Settings, files: Sequence[str]) -> Report:
             await spool.empty()  # not whatever happens: when the flush has ended, and with it this, none will be
             raise
         await spool.empty()
+        run.report.set_aside = (await spool.depth()).set_aside
         return run.report
 
 

@@ -4,4 +4,4 @@
 SET LOCAL jit = off;  -- compiling costs more than these statements
 SET LOCAL statement_timeout = '30s';
 SET LOCAL idle_in_transaction_session_timeout = '30s';
-SELECT pg_advisory_xact_lock(7021963405412);
+SELECT pg_advisory_xact_lock(7021963405412);  -- any bigint, the same for all replicas, that no other lock has

@@ -1,4 +1,5 @@
--- Observations that follow with an event that has no row (a database restored in part), in order.
+-- Observations that follow with an event that has no row (a database restored in part), in order: those of the tenants
+-- above $1, up to and including $2 (NULL: all).
 WITH compared AS (
     SELECT o.tenant_uid, o.generation, o.packages, o.suspended, o.deletion_requested_at,
            lag(o.generation) OVER neighbours IS NULL AS baseline,
@@ -6,6 +7,7 @@ WITH compared AS (
            coalesce(lag(o.suspended) OVER neighbours, false) AS suspended_before
     FROM ledger.observations o
     WHERE o.unreadable IS NULL
+      AND o.tenant_uid > $1::uuid AND o.tenant_uid <= coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
     WINDOW neighbours AS (PARTITION BY o.tenant_uid ORDER BY o.generation)
 )
 SELECT c.tenant_uid::text, c.generation

@@ -13,8 +13,8 @@ from sidecar.errors import Misconfigured, SidecarError, SpoolFull, Unavailable
 from sidecar.spool import files, schema
 
 LIMIT_RESERVE_BYTES = 2**20
-"""What `write_with_reserve` may go over the size limit: removing rows seldom needs a page, and a fact that is
-set aside takes one only until its old pages are free."""
+"""What `write_with_reserve` may go over the size limit, besides twice what it writes: removing rows seldom needs a
+page, and what a fact that is set aside takes is free again with its old pages."""
 
 DISK_RESERVE_BYTES = 16 * 2**20
 """What `write` leaves free on the disk. Removing rows from a disk that is full to the last byte cannot work:
@@ -82,9 +82,10 @@ class Database:
         await self._limit(1 if low else self._most_pages)
         await self._write(sql, parameters)
 
-    async def write_with_reserve(self, sql: str, parameters: Parameters) -> None:
+    async def write_with_reserve(self, sql: str, parameters: Parameters, size: int) -> None:
         """As `write`, but may use both reserves, of the disk and of the size limit: for what makes room."""
-        await self._limit(self._most_pages + LIMIT_RESERVE_BYTES // self._page_size)
+        # Twice the size: of a fact that is set aside, the copy and the note are there before the original is gone.
+        await self._limit(self._most_pages + (LIMIT_RESERVE_BYTES + 2 * size) // self._page_size)
         await self._write(sql, parameters)
 
     async def _limit(self, pages: int) -> None:

@@ -18,6 +18,10 @@ TAKE_BYTES = 8 * 2**20
 """Bytes a batch carries at most, unless one fact alone is larger: what Postgres gets in one transaction and
 this process holds in memory. A usual batch of 500 facts has some 200 kB."""
 
+_OWE_AGAIN_BYTES = 64 * 2**20
+"""Of the facts set aside, what a start puts back into the queue: it takes 1.5 s, for which nothing is served. The next
+start takes the next."""
+
 _log = structlog.get_logger()
 
 _NO_TENANTS: Mapping[str, bytes | None] = MappingProxyType({})
@@ -69,7 +73,7 @@ class Spool:
         already grows no further. A damaged file is moved aside (`moved_aside`) and an empty one takes its
         place. Raises `Misconfigured` if the file cannot be used, belongs to another program or to a newer
         version, or another process has it; `SpoolFull` if the disk has no room to open it. What an earlier process
-        set aside waits again, after all others: nothing but a new start tries it once more.
+        set aside waits again, the oldest 64 MiB of it, after all others: only a new start tries it once more.
         """
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(files.owned(path))
@@ -197,7 +201,7 @@ async def _owe_again(database: Database) -> None:
     if not set_aside:
         return
     try:
-        await database.write_with_reserve(schema.OWE_AGAIN, {})
+        await database.write_with_reserve(schema.OWE_AGAIN, {"max_bytes": _OWE_AGAIN_BYTES}, 0)
     except SpoolFull as error:  # it stays where it is until a start with more room: this one has changes to record
         _log.error("set_aside_not_owed_again", facts=set_aside, reason=str(error))
     else:

@@ -88,8 +88,14 @@ TAKE = """
 """The oldest facts, at most `most` of them and `max_bytes` together, but always one. The running total is only
 computed for those that are too large together; the plain sum costs a third of it."""
 
-OWE_AGAIN = "DELETE FROM set_aside"
-"""All that was set aside joins the end of the queue, oldest first, by the table's trigger."""
+OWE_AGAIN = """
+    DELETE FROM set_aside WHERE id IN (
+        SELECT id FROM (SELECT id, size, sum(size) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS total
+                        FROM (SELECT id, length(body) AS size FROM set_aside))
+        WHERE total <= :max_bytes OR total = size)
+"""
+"""What was set aside joins the end of the queue, by the table's trigger: the oldest, `max_bytes` of them, but one at
+least."""
 
 KEPT = "SELECT NULL, body FROM position UNION ALL SELECT uid, body FROM tenants"
 

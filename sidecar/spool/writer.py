@@ -97,12 +97,13 @@ class Writer:
         """Stores the group in one statement; what went wrong is returned, for each of its callers to hear."""
         try:
             parameters = _parameters([row for write in group for row in write.rows])
+            size = sum(write.size for write in group)
             try:
-                await self._database.write(schema.WRITE, parameters, sum(write.size for write in group))
+                await self._database.write(schema.WRITE, parameters, size)
             except SpoolFull:
                 if len(group) > 1 or not group[0].makes_room:
                     raise
-                await self._database.write_with_reserve(schema.WRITE, parameters)
+                await self._database.write_with_reserve(schema.WRITE, parameters, size)
         except Exception as error:  # noqa: BLE001 - not swallowed: every caller of this group gets it
             return error
         return None

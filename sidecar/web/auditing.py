@@ -1,6 +1,8 @@
 """`POST /audit`: an EventList into facts as it arrives, in bounded memory and in turns with everybody else."""
 
 import asyncio
+import math
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +34,9 @@ _HELD_MOST = 20_000
 # larger one goes to a thread, or one patch of 3 MiB would keep every answer of the webhook waiting for 0.7 s.
 _READ_ON_LOOP = 32 * 2**10
 
+# Seconds between two lines of one reason: who has no token must not fill a log.
+_SAY_SECONDS = 10.0
+
 # Facts stored together: some 250 KB, which other appends wait for.
 _APPEND_MOST = 500
 
@@ -49,13 +54,22 @@ class Auditing:
         self.left_out: Counter[str] = Counter()
         """Events that did not, by reason."""
         self.batches: Counter[str] = Counter()
-        """By what became of them: taken, refused."""
+        """By what became of them: taken, refused (for whatever reason, with an answer other than 200)."""
         self.failed_open = 0
         """Requests that the API server let through without our webhook's answer."""
         self._resource = resource
         self._append = append
         self._repetition = Repetition()
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._said: dict[str, float] = {}
+
+    def refused(self, reason: str) -> None:
+        """Counts a batch that is not taken, and says why, though the same not again and again."""
+        self.batches["refused"] += 1
+        now = time.monotonic()
+        if now - self._said.get(reason, -math.inf) >= _SAY_SECONDS:
+            self._said = {why: at for why, at in self._said.items() if now - at < _SAY_SECONDS} | {reason: now}
+            _log.warning("audit_batch_refused", reason=reason)
 
     async def take(self, request: web.Request) -> None:
         """Everything that the body tells is on the disk when this returns.
@@ -71,8 +85,6 @@ class Auditing:
         try:
             await self._read(request)
         except (Unreadable, web.RequestPayloadError, ConnectionError) as error:
-            self.batches["refused"] += 1
-            _log.warning("audit_batch_refused", reason=str(error))
             raise Problem(400, f"The batch cannot be taken: {error}") from error
         finally:
             self._turns.release()

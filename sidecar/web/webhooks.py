@@ -17,6 +17,7 @@ from sidecar.attempts import Request
 from sidecar.attribution import Claims
 from sidecar.audit import Resource
 from sidecar.durations import Durations
+from sidecar.errors import Unavailable
 from sidecar.facts import AnyFact
 from sidecar.settings import Address
 from sidecar.web.auditing import Auditing
@@ -97,6 +98,15 @@ class Webhooks:
 
     async def audit(self, request: web.Request) -> web.Response:
         """Takes an EventList; 200 when what it tells is on the disk."""
+        try:
+            self._check_sender(request)
+            await self.auditing.take(request)
+        except (Problem, Unavailable) as error:
+            self.auditing.refused(str(error))
+            raise
+        return web.json_response({})
+
+    def _check_sender(self, request: web.Request) -> None:
         expected = self._audit_token.token()
         if expected is None:
             raise Problem(
@@ -104,8 +114,6 @@ class Webhooks:
             )
         if not is_same(bearer(request.headers.getall("Authorization", [])), expected):
             raise Problem(401, "This is not the token of SIDECAR_AUDIT_TOKEN_FILE.", ASK)
-        await self.auditing.take(request)
-        return web.json_response({})
 
     async def _answer(self, body: bytes, at: datetime) -> bytes:
         review = await self._understood(body, at)

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.support.ledger_reader import LedgerReader
@@ -75,6 +76,16 @@ async def test_the_command_counts_what_it_inserted_and_names_who_asked(running: 
         "Backfill complete: 3 tenants examined, 0 lifecycle rows, 0 events and 0 suspension events inserted.\n",
     )
     assert await LedgerReader(database).value("SELECT adopted_by FROM ledger.history") == "anna"
+
+
+async def test_what_postgres_refuses_is_a_problem_of_the_command(running: Sidecar, database: str):
+    connection = await asyncpg.connect(database)
+    refusing = "ALTER TABLE ledger.observations ADD CONSTRAINT none CHECK (tenant_name <> 'beta') NOT VALID"
+    await connection.execute(refusing)
+    await connection.close()
+    done = await running.command("backfill")
+    assert done.code == 1
+    assert "problem: 1 facts were refused by Postgres and are not recorded " in done.output
 
 
 async def test_on_a_terminal_the_command_shows_how_far_it_is(running: Sidecar):

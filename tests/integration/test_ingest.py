@@ -109,6 +109,20 @@ async def test_lines_that_cannot_be_read_are_named_and_the_rest_is_recorded(ledg
     assert len((await ledger(ledger_database))["observations"]) == 1
 
 
+async def test_a_fact_that_postgres_refuses_is_said_with_exit_code_1_and_recorded_when_it_is_run_again(ledger_database):
+    connection = await asyncpg.connect(ledger_database)
+    await connection.execute("ALTER TABLE ledger.observations ADD CONSTRAINT none CHECK (false)")
+    given = json.dumps(like("create")).encode()
+    done = ingest(ledger_database, "-", given=given)
+    assert done.returncode == 1
+    assert b"1 facts were refused by Postgres and are not recorded " in done.stdout
+    await connection.execute("ALTER TABLE ledger.observations DROP CONSTRAINT none")
+    taken_again = ingest(ledger_database, "-", given=given)
+    assert (taken_again.returncode, b"refused" in taken_again.stdout) == (0, False)
+    assert await connection.fetchval("SELECT count(*) FROM ledger.observations") == 1
+    await connection.close()
+
+
 async def test_very_many_bad_lines_are_counted_and_the_first_are_named(ledger_database):
     done = ingest(ledger_database, "-", given=b"no JSON\n" * 1_000)
     assert done.returncode == 1

@@ -227,6 +227,19 @@ async def test_what_was_refused_because_the_spool_was_full_is_taken_when_it_come
     assert [type(fact) for fact in await served.spooled()] == [Seen, Attribution]
 
 
+async def test_every_refused_batch_is_counted_and_each_reason_is_said_once_in_a_while(served, logged, monkeypatch):
+    for _ in range(3):
+        assert (await served.audit(b"", Authorization="Bearer wrong")).status == 401
+    monkeypatch.setattr(served.webhooks.auditing, "_append", _full)
+    assert (await served.audit(event_list(like("add")))).status == 503
+    assert served.webhooks.auditing.batches == {"refused": 4}
+    said = [line["reason"] for line in logged if line["event"] == "audit_batch_refused"]
+    assert said == ["This is not the token of SIDECAR_AUDIT_TOKEN_FILE.", "the spool is full"]
+    monkeypatch.setattr(auditing, "_SAY_SECONDS", 0.0)
+    assert (await served.audit(b"", Authorization="Bearer wrong")).status == 401
+    assert len([line for line in logged if line["event"] == "audit_batch_refused"]) == 3
+
+
 async def _full(_: object) -> None:
     raise SpoolFull("the spool is full")
 
@@ -244,6 +257,7 @@ async def test_without_the_right_token_nothing_is_taken(served, headers):
     assert problem(answer) == (401, "unauthorized")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert await served.spooled() == []
+    assert served.webhooks.auditing.batches == {"refused": 1}
 
 
 async def test_the_token_is_compared_in_constant_time(served, monkeypatch):

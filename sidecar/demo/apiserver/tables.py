@@ -7,8 +7,6 @@ import msgspec
 
 from sidecar.demo.apiserver.resource import Json
 
-MEDIA_TYPE = "application/json;as=Table;v=v1;g=meta.k8s.io"
-
 _COLUMNS = [
     {
         "name": name,
