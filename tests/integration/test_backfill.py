@@ -15,7 +15,7 @@ from sidecar.backfill import DELIVERY_PATIENCE, Backfill
 from sidecar.errors import AlreadyRunning, Misconfigured, Unavailable
 from sidecar.facts import AnyFact, Began, Removal, Seen, encode
 from sidecar.flush import Flush
-from sidecar.ledger import BackfillRun, Ledger
+from sidecar.ledger import BackfillRun, Ledger, filing
 from sidecar.spool import Spool
 from sidecar.verify import verify
 from tests.support.waiting import until
@@ -313,6 +313,44 @@ async def test_rows_that_a_restored_database_lost_come_back_marked(one, sql) -> 
     assert await rows(sql) == before
     assert await sql.fetchval("SELECT DISTINCT source FROM tenant_skill_events WHERE generation < 3") == "backfill"
     assert (await verify(sql)).differences == []
+
+
+async def test_a_ledger_too_large_for_one_statement_is_repaired_in_pieces(one, sql, monkeypatch) -> None:
+    await one.store(BEGAN, *(seen(n, g, f"p{g}", created=NOW) for n in range(1, 6) for g in (1, 2, 3)))
+    await one.settle()
+    before = await rows(sql)
+    await sql.execute("ALTER TABLE tenant_skill_events DISABLE TRIGGER USER; DELETE FROM tenant_skill_events")
+    for generations in (1, 3, 4, 7):
+        await sql.execute("DELETE FROM tenant_skill_events WHERE id % 3 <> 0")
+        monkeypatch.setattr(filing, "_GENERATIONS_A_STATEMENT", generations)
+        await one.run(Cluster(*(item(n, 3, ["p3"], created=NOW) for n in range(1, 6))))
+        assert await rows(sql) == before
+        assert (await verify(sql)).differences == []
+
+
+async def test_what_postgres_refuses_of_a_run_is_one_of_its_problems(one, sql) -> None:
+    await sql.execute("ALTER TABLE tenant_skill_events ADD CONSTRAINT known CHECK (skill_id <> 'odd')")
+    await one.store(BEGAN, seen(1, 3, "a"), seen(2, 3, "odd"))
+    await one.settle()
+    cluster = Cluster(item(1, 3, ["a"]), item(2, 3, ["odd"]))
+    (problem,) = (await one.run(cluster)).problems
+    assert problem.startswith("1 facts were refused by Postgres and are not recorded")
+    assert not await one.ledger.adopted()  # one row of all those that the adoption writes
+    await sql.execute("ALTER TABLE tenant_skill_events DROP CONSTRAINT known")
+    assert (await one.run(cluster)).problems == []
+    assert await one.ledger.adopted()
+    assert (await verify(sql)).differences == []
+
+
+async def test_a_run_whose_last_fact_is_refused_ends_and_says_so(one, sql) -> None:
+    await one.store(BEGAN, seen(1, 3, "odd", created=NOW))
+    await one.settle()
+    await sql.execute("ALTER TABLE tenant_skill_events DISABLE TRIGGER USER; DELETE FROM tenant_skill_events")
+    await sql.execute("ALTER TABLE tenant_skill_events ADD CONSTRAINT known CHECK (skill_id <> 'odd')")
+    flushing = asyncio.create_task(one.flush.run())
+    with pytest.raises(Unavailable, match="cannot end: 1 facts were refused by Postgres"):
+        await one.backfill(Cluster(item(1, 3, ["odd"], created=NOW)), patience=None).run("test")
+    flushing.cancel()
 
 
 async def test_a_second_run_at_the_same_time_is_refused(one) -> None:

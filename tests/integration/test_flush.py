@@ -4,17 +4,21 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from sidecar.demo.postgres import embedded_postgres
-from sidecar.facts import Anomaly, AnyFact, Began, Seen, Segment, decode, encode
+from sidecar.errors import SpoolFull
+from sidecar.facts import Anomaly, AnyFact, Began, Census, Seen, Segment, decode, encode
 from sidecar.flush import Flush
-from sidecar.ledger import Ledger
+from sidecar.ledger import Filed, Ledger
 from sidecar.spool import Spool
+from sidecar.verify import verify
 from tests.support.waiting import until
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -231,6 +235,49 @@ async def test_what_was_set_aside_is_delivered_after_a_start_once_the_cause_is_m
         await drain(Flush(spool, ledger), spool)
         assert (await spool.depth()).set_aside == 0
     assert await generations(sql) == [("tenant-1", 1), ("tenant-1", 2), ("tenant-2", 1)]
+    assert await sql.fetchval("SELECT count(*) FROM ledger.anomalies WHERE kind = 'set_aside'") == 3
+    report = await verify(sql)
+    assert (report.complete, report.differences) == (True, [])  # the notes stay, and count no more
+
+
+async def test_a_note_counts_as_incomplete_unless_its_version_of_the_tenant_is_there(flush, spool, sql) -> None:
+    await append(spool, [BEGAN, tenant(1), tenant(2, 0)])
+    await spool.append([b'{"fact":"seen","tenant_uid":"------------------------------------","resource_version":"x"}'])
+    await drain(flush, spool)
+    assert (await verify(sql)).unsettled == {"set_aside": 2}
+    await append(spool, [tenant(2, 1, resource_version="20")])  # as version 20 of tenant-2 is, which was refused
+    await drain(flush, spool)
+    assert (await verify(sql)).unsettled == {"set_aside": 1}
+
+
+async def test_each_transaction_of_a_long_turn_shows_that_it_goes_on(spool, ledger) -> None:
+    began: list[float | None] = []
+
+    class Watched:
+        async def deliver(self, facts: Sequence[AnyFact]) -> Filed:
+            began.append(flush.busy_since)
+            return await ledger.deliver(facts)
+
+    flush = Flush(spool, Watched())
+    await append(spool, [BEGAN, tenant(1, 0), tenant(2, 0)])
+    assert await flush.once()
+    assert len(began) > 3
+    assert began == sorted(set(began))
+    assert flush.busy_since is None
+
+
+async def test_a_full_spool_whose_oldest_fact_is_large_and_refused_goes_on(tmp_path, ledger, sql) -> None:
+    await sql.execute("ALTER TABLE ledger.censuses ADD CONSTRAINT none CHECK (false)")
+    census = Census(version="500", sent_at=NOON, answered_at=NOON, uids=tuple(str(uuid4()) for _ in range(60_000)))
+    async with Spool.open(tmp_path / "full.db", 8 * 2**20) as spool:
+        await append(spool, [BEGAN, census])
+        for a_time in (1_000, 1):
+            with suppress(SpoolFull):
+                while True:
+                    await append(spool, [tenant(1)] * a_time)
+        await drain(Flush(spool, ledger), spool)
+        assert (await spool.depth()).set_aside == 1
+    assert await generations(sql) == [("tenant-1", 1)]
 
 
 async def test_a_note_that_is_refused_is_not_noted_again(flush, spool, sql) -> None:

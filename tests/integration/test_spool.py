@@ -21,7 +21,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sidecar.errors import Misconfigured, SpoolFull
-from sidecar.spool import Kept, Spool, SpoolCorrupt, database, files
+from sidecar.spool import Kept, Spool, SpoolCorrupt, database, files, queue
 
 ROOM = 2**30
 CHILD = Path(__file__).parent / "spool_child.py"
@@ -324,6 +324,19 @@ async def test_at_the_size_limit_facts_can_still_be_confirmed_and_set_aside(path
         after = await spool.depth()
         assert (after.facts, after.set_aside) == (before.facts - 10, 50)
         await spool.append([b"y" * 100])
+
+
+async def test_a_start_owes_so_much_again_and_the_next_start_the_next(path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(queue, "_OWE_AGAIN_BYTES", 250)
+    async with Spool.open(path, ROOM) as spool:
+        await spool.append([b"1" * 300, b"2" * 100, b"3" * 100, b"4" * 100])
+        for fact_id, _ in await spool.take(10):
+            await spool.set_aside(fact_id, "refused", b"note")
+        await confirm_all(spool)
+    for owed in ([b"1"], [b"2", b"3"], [b"4"], []):
+        async with Spool.open(path, ROOM) as spool:
+            assert [body[:1] for body in await bodies(spool)] == owed
+            await confirm_all(spool)
 
 
 async def test_a_spool_full_of_facts_set_aside_owes_them_again_too(path: Path):

@@ -114,7 +114,8 @@ def test_every_query_names_metrics_and_labels_that_exist() -> None:
 def test_what_is_measured_is_shown() -> None:
     shown = set().union(*map(named, queries()))
     bases = {re.sub(r"_(bucket|count|sum)$", "", name) for name in shown} | shown
-    # These two are only for alerts: they say that a part stands still, which other panels show by its work.
+    # They say that a part stands still, which the panels show by its work; the first and the last are for alerts, the
+    # second is for a person who looks.
     assert {each.name for each in MEASURES} - bases == {
         "sidecar_spool_writable",
         "sidecar_watch_connected",
