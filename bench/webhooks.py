@@ -57,10 +57,10 @@ async def _bare(certificate: str, key: str) -> None:
 class _Stalling(sqlite3.Connection):
     stalled = False
 
-    def execute(self, *statement: object) -> sqlite3.Cursor:  # type: ignore[override] # passed on unread
+    def execute(self, *statement: object) -> sqlite3.Cursor:
         if _Stalling.stalled:
             time.sleep(_STALL_SECONDS)
-        return super().execute(*statement)  # type: ignore[arg-type] # the same
+        return super().execute(*statement)  # type: ignore[arg-type] # passed on unread
 
 
 def _stalling() -> int:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import msgspec
 
 from sidecar import digest
-from sidecar.answers import UNDECODABLE, is_version
-from sidecar.attempts import Attempt, Request, groups_of, is_uid, name_of, note
-from sidecar.tenant import Metadata, is_generation
+from sidecar.answers import UNDECODABLE
+from sidecar.attempts import Attempt, Request, groups_of, name_of, note
+from sidecar.tenant import Metadata, is_generation, is_uid, is_version
 
 _DELETIONS_THAT_WAIT = ("Foreground", "Orphan")  # propagation policies that add a finalizer of their own
 

@@ -1,6 +1,5 @@
 """What the API server answers, as values: what `cluster` hands out and `watch` decides on."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -11,16 +10,9 @@ import msgspec
 
 from sidecar.errors import Unavailable
 
-_VERSION = re.compile(r"0|[1-9][0-9]{0,38}")  # decimal, up to 128 bits (KEP-5504)
-
 UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are not as they should be: not JSON or of another shape, not UTF-8,
 nested deeper than the stack of Python allows."""
-
-
-def is_version(text: str) -> bool:
-    """Whether this is a resourceVersion that can be compared and stored."""
-    return _VERSION.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from datetime import datetime
 
 import msgspec
 
+from sidecar.tenant import UID
+
 NAME_MOST = 1_024
 """Bytes of a user name that are kept. Kubernetes sets no limit; one that a person could read has some 100."""
 
@@ -30,10 +32,8 @@ WEBHOOK = "record.billing.pieced.ch"
 _FAILED_OPEN = "failed-open.validating.webhook.admission.k8s.io/"
 """How the keys begin under which the API server names a webhook that it went without (kubernetes-facts, section 2)."""
 
-_UID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_KEY = re.compile(rf"{re.escape(WEBHOOK)}/u\.({_UID})")
-_VALUE = re.compile(rf"({_UID}) (0|[1-9][0-9]{{0,38}}) ([0-9]{{1,18}})→([0-9]{{1,18}})")
-_WHOLE_UID = re.compile(_UID)
+_KEY = re.compile(rf"{re.escape(WEBHOOK)}/u\.({UID})")
+_VALUE = re.compile(rf"({UID}) (0|[1-9][0-9]{{0,38}}) ([0-9]{{1,18}})→([0-9]{{1,18}})")
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
@@ -64,11 +64,6 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stored: bytes | None
     undeleted: bytes | None = None
     asked_at: datetime
-
-
-def is_uid(text: str) -> bool:
-    """Whether this is a uid as the API server makes them, for objects and for its calls."""
-    return _WHOLE_UID.fullmatch(text) is not None
 
 
 def note(attempt: Attempt) -> dict[str, str]:

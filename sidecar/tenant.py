@@ -12,8 +12,11 @@ import msgspec
 
 from sidecar.nesting import decode
 
+UID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+"""The pattern of a uid as the API server makes them, for objects and for its calls; Postgres keeps a uuid."""
+
+_UID = re.compile(UID)
 _VERSION = re.compile(r"0|[1-9][0-9]{0,38}")  # KEP-5504: decimal, up to 128 bits
-_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as Kubernetes makes them; Postgres keeps a uuid
 _NUL = "a NUL, which Postgres text cannot hold"
 # int64 in Kubernetes, bigint in Postgres; one less, because the views reckon with the next one.
 _GENERATION_MOST = 2**63 - 2
@@ -110,6 +113,16 @@ _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 nested deeper than Python's stack."""
 
 
+def is_uid(text: str) -> bool:
+    """Whether this is a uid as the API server makes them."""
+    return _UID.fullmatch(text) is not None
+
+
+def is_version(text: str) -> bool:
+    """Whether this is a resourceVersion that can be compared and stored."""
+    return _VERSION.fullmatch(text) is not None
+
+
 def is_generation(number: int) -> bool:
     """Whether this can be the generation of an object."""
     return 0 < number <= _GENERATION_MOST
@@ -179,11 +192,11 @@ def _identity(
 ) -> Tenant:
     created_at = _utc(metadata.creation_timestamp)
     if (
-        not _UID.fullmatch(metadata.uid)
+        not is_uid(metadata.uid)
         or not 0 < len(metadata.name) <= _NAME_MOST
         or "\0" in metadata.name
         or not is_generation(metadata.generation)
-        or not _VERSION.fullmatch(metadata.resource_version)
+        or not is_version(metadata.resource_version)
         or created_at is None
     ):
         raise Nameless(

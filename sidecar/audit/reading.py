@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from sidecar.answers import UNDECODABLE, is_version
-from sidecar.attempts import Attempt, failed_open, groups_of, is_uid, name_of, noted
+from sidecar.answers import UNDECODABLE
+from sidecar.attempts import Attempt, failed_open, groups_of, name_of, noted
 from sidecar.audit.batches import without_request
 from sidecar.audit.dry_runs import is_dry_run
 from sidecar.audit.events import Answer, Event, List
 from sidecar.facts import AnyFact, Attribution, Removal, version_key
 from sidecar.nesting import decode
 from sidecar.observing import facts_of
-from sidecar.tenant import Metadata, Nameless, is_generation
+from sidecar.tenant import Metadata, Nameless, is_generation, is_uid, is_version
 from sidecar.tenant import read as read_tenant
 
 _WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})

@@ -13,10 +13,11 @@ from typing import Self, TypeVar
 
 import msgspec
 
-from sidecar.answers import UNDECODABLE, Answered, Page, is_version
+from sidecar.answers import UNDECODABLE, Answered, Page
 from sidecar.cluster.requests import BODY_MOST, OpenStream, Oversized, Requests
 from sidecar.errors import Misconfigured, Unavailable
 from sidecar.nesting import decode
+from sidecar.tenant import is_version
 
 T = TypeVar("T")
 

@@ -1,17 +1,15 @@
 """What a line of the watch, or an item of a list, tells us (pure)."""
 
-import re
 from typing import Any
 
 import msgspec
 
-from sidecar.answers import UNDECODABLE, is_version
+from sidecar.answers import UNDECODABLE
 from sidecar.facts import Anomaly
 from sidecar.nesting import decode, shallow
-from sidecar.tenant import Nameless, Object, Tenant, of, read
+from sidecar.tenant import Nameless, Object, Tenant, is_uid, is_version, of, read
 
 _EXCERPT = 500  # characters: enough to find the object, little enough to keep in an anomaly
-_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")  # as Kubernetes makes them; Postgres keeps a uuid
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -160,4 +158,4 @@ def _uid(item: bytes | msgspec.Raw) -> str | None:
         uid = decode(_identity, item).metadata.uid
     except UNDECODABLE:
         return None
-    return uid if isinstance(uid, str) and _UID.fullmatch(uid) else None
+    return uid if isinstance(uid, str) and is_uid(uid) else None

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
+from sidecar.tenant import UID
+
 OrgId = Annotated[
     str,
     Meta(
@@ -34,7 +36,7 @@ TenantName = Annotated[
 TenantUid = Annotated[
     str,
     Meta(
-        pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+        pattern=f"^{UID}$",
         description="a tenant's metadata.uid",
         examples=["0e3b9bd8-7a0c-4a3b-9a86-5d7b6b7c2a10"],
     ),

@@ -177,13 +177,19 @@ def remove(desk: Desk, kubectl: Kubectl) -> None:
 
 def test_the_secrets_of_the_guide_are_those_that_the_manifests_read():
     text = "\n".join(path.read_text(encoding="utf-8") for path in MANIFESTS.rglob("*.yaml"))
-    for name, key in re.findall(r"create secret generic (\S+)[\s\\]+--from-\w+=(\w+)=", GUIDE):
+    secrets = re.findall(r"create secret generic (\S+)[\s\\]+--from-\w+=(\w+)=", GUIDE)
+    assert secrets
+    for name, key in secrets:
         assert name in text
         assert f"key: {key} " in text or f"/{key}]" in text
 
 
 def test_every_path_of_the_guide_exists():
-    for path in re.findall(r"`((?:manifests|schema)/[\w./-]+)`", GUIDE):
+    paths = re.findall(r"`((?:manifests|schema)/[\w./-]+)`", GUIDE)
+    inside = re.findall(r"`(control-plane/[\w.]+)`", GUIDE)
+    assert paths
+    assert inside
+    for path in paths:
         assert (MANIFESTS.parent / path).exists(), path
-    for path in re.findall(r"`(control-plane/[\w.]+)`", GUIDE):
+    for path in inside:
         assert (MANIFESTS / "components" / "audit" / path).exists(), path

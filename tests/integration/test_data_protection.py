@@ -37,6 +37,20 @@ async def test_all_that_names_a_person_is_found(database):
         await connection.close()
 
 
+async def test_every_column_that_says_who_did_something_is_looked_at(ledger_database):
+    connection = await asyncpg.connect(ledger_database)
+    columns = await connection.fetch("""
+        SELECT c.table_schema || '.' || c.table_name AS where, c.column_name
+        FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
+        WHERE table_schema IN ('public', 'ledger') AND table_type = 'BASE TABLE'
+          AND (column_name LIKE '%\\_by' OR column_name = 'actor')""")
+    assert await connection.fetch(ASKED) == []  # it runs, and in an empty ledger nobody is named
+    await connection.close()
+    assert len(columns) > 8
+    looked_at = dict(re.findall(r"FROM ((?:ledger|public)\.\w+) \w+, person\s+WHERE ([^;]*?)(?=UNION|;)", ASKED))
+    assert [row for row in columns if row["column_name"] not in looked_at.get(row["where"], "")] == []
+
+
 async def test_addresses_can_be_taken_away_and_everything_else_holds(database):
     await upgrade.restore("0.1.0", database)
     connection = await asyncpg.connect(database)

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from sidecar.attempts import GROUPS_MOST, NAME_MOST, Attempt, groups_of, is_uid, name_of, note, noted
+from sidecar.attempts import GROUPS_MOST, NAME_MOST, Attempt, groups_of, name_of, note, noted
+from sidecar.tenant import is_uid
 from tests.support.reviews import UID
 
 
