@@ -28,6 +28,7 @@ from sidecar.facts import (
     Segment,
 )
 from sidecar.ledger import statements
+from sidecar.ledger.guard import too_many_vanished
 
 # Adopting 100,000 tenants in one statement would outlast its timeout; 2,000 keys take well under a second.
 _KEYS_A_STATEMENT = 2_000
@@ -36,11 +37,6 @@ _KEYS_A_STATEMENT = 2_000
 # once outlasted the statement's timeout with a million and a half, and what always times out blocks the queue.
 _GENERATIONS_A_STATEMENT = 200_000
 _LEAST_UID = "00000000-0000-0000-0000-000000000000"
-
-# A wrong kubeconfig or a half-restored cluster would otherwise end everyone's billing (design, "Sources").
-_VANISH_AT_MOST = 10
-_VANISH_SHARE = 0.2
-_VANISH_ALL_OF = 3
 
 _json = msgspec.json.Encoder()
 
@@ -235,11 +231,6 @@ class Filing:
             await self.apply_census(row["version"], row["sent_at"])
         await self._write_lifecycle()
         return len(self._changed)
-
-
-def too_many_vanished(vanished: int, live: int) -> bool:
-    """Whether a list that lacks `vanished` of `live` tenants needs a person's word before any of them ends."""
-    return vanished > max(_VANISH_AT_MOST, _VANISH_SHARE * live) or vanished == live >= _VANISH_ALL_OF
 
 
 def _json_text(values: Sequence[object]) -> str:

@@ -19,8 +19,8 @@ TAKE_BYTES = 8 * 2**20
 this process holds in memory. A usual batch of 500 facts has some 200 kB."""
 
 _OWE_AGAIN_BYTES = 64 * 2**20
-"""Of the facts set aside, what a start puts back into the queue: it takes 1.5 s, for which nothing is served. The next
-start takes the next."""
+"""Of the facts set aside, what a start puts back into the queue, and the next start the next: nothing is served
+meanwhile (128 MiB took 2.9 s, measured)."""
 
 _log = structlog.get_logger()
 
@@ -205,7 +205,8 @@ async def _owe_again(database: Database) -> None:
     except SpoolFull as error:  # it stays where it is until a start with more room: this one has changes to record
         _log.error("set_aside_not_owed_again", facts=set_aside, reason=str(error))
     else:
-        _log.warning("set_aside_owed_again", facts=set_aside)
+        ((_, left),) = await database.read(schema.COUNTS)
+        _log.warning("set_aside_owed_again", facts=set_aside - left, left=left)
 
 
 def _runs(ids: Iterable[int]) -> Iterator[tuple[int, int]]:

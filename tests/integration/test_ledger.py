@@ -10,7 +10,7 @@ import pytest
 from sidecar.errors import Misconfigured, Refused, Unavailable
 from sidecar.facts import Adopted, Anomaly, Attribution, Began, Census, Removal, Seen, Segment
 from sidecar.ledger import Ledger
-from sidecar.ledger.filing import too_many_vanished
+from sidecar.ledger.guard import too_many_vanished
 from sidecar.verify import verify
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -333,10 +333,14 @@ async def test_a_start_owes_so_much_again_and_the_next_start_the_next(path: Path
         for fact_id, _ in await spool.take(10):
             await spool.set_aside(fact_id, "refused", b"note")
         await confirm_all(spool)
+    said = []
     for owed in ([b"1"], [b"2", b"3"], [b"4"], []):
-        async with Spool.open(path, ROOM) as spool:
-            assert [body[:1] for body in await bodies(spool)] == owed
-            await confirm_all(spool)
+        with capture_logs() as logged:
+            async with Spool.open(path, ROOM) as spool:
+                assert [body[:1] for body in await bodies(spool)] == owed
+                await confirm_all(spool)
+        said += [(line["event"], line["facts"], line["left"]) for line in logged]
+    assert said == [("set_aside_owed_again", facts, left) for facts, left in ((1, 3), (2, 1), (1, 0))]
 
 
 async def test_a_spool_full_of_facts_set_aside_owes_them_again_too(path: Path):
